@@ -20,14 +20,16 @@ from torch import nn
 from .flow import SPYNET_WIDTHS, SPyNet, spynet_widths, warp, width_of
 from .frames import InputError
 
-# %% ../nbs/04_basicvsr.ipynb #787ccb09
-class Document(BaseModel):
+# %% ../nbs/04_basicvsr.ipynb #44314aaa
+class _Complains(type(BaseModel)):
+    "Metaclass: building a document from bad fields raises `InputError`, one sentence, with the whole path to the field"
+    def __call__(cls, **fields):
+        try: return super().__call__(**fields)
+        except ValidationError as e: raise InputError(f'{cls.__name__}: {_complaint(e)}.') from None
+
+class Document(BaseModel, metaclass=_Complains):
     "A small immutable document, checked field by field on reading; raises `InputError` naming what is wrong"
     model_config = ConfigDict(frozen=True, extra='forbid')
-
-    def __init__(self, **fields):
-        try: super().__init__(**fields)
-        except ValidationError as e: raise InputError(f'{type(self).__name__}: {_complaint(e)}.') from None
 
     @classmethod
     def from_json(cls,

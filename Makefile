@@ -1,0 +1,59 @@
+PYTHON     ?= python3
+PROFILE    ?= default
+RERUN      ?=
+CHECKPOINT ?=
+
+BIN   := .venv/bin
+STAMP := .venv/installed
+PIP   := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
+TEX   := apt-get install --no-install-recommends texlive-latex-base texlive-latex-recommended texlive-fonts-recommended latexmk
+MIN   := $(shell sed -n 's/^min_python *= *//p' settings.ini)
+
+.PHONY: help setup test report tex records lab clean
+
+help:     ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+setup: $(STAMP)  ## make .venv with the versions of constraints.txt (PYTHON=python3)
+
+test: setup      ## run every notebook, then check the repository
+	@echo 'test: notebooks and repository'
+	@$(BIN)/python -m pytest -v --durations=10 tests
+
+report: setup tex  ## run the experiments and build the report (PROFILE=default RERUN=1 CHECKPOINT=file)
+	@echo 'report: profile $(PROFILE)'
+	@$(BIN)/vsrprune report --profile '$(PROFILE)' $(if $(RERUN),--rerun) $(if $(CHECKPOINT),--checkpoint '$(CHECKPOINT)')
+
+records: setup   ## promote the records of a profile's runs to data/records (PROFILE=default)
+	@echo 'records: profile $(PROFILE)'
+	@$(BIN)/vsrprune records --profile '$(PROFILE)'
+
+lab: setup       ## open the notebooks in JupyterLab
+	@echo 'lab: JupyterLab on nbs'
+	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) nbs
+
+clean:           ## remove runs, caches and uncommitted products; .venv stays
+	@echo 'clean: ignored files of runs, builds, paper and figures'
+	@git clean -fdX -- data/runs paper figures nbs vsrprune tests build dist .pytest_cache .snakemake
+
+tex:             ## install TeX where it is missing and apt-get may be used
+	@if command -v latexmk >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo 'tex: installing TeX (170 MB)'; export DEBIAN_FRONTEND=noninteractive; \
+		apt-get update -qq && $(TEX) -qq -y >/dev/null && exit 0; \
+	fi; \
+	echo 'tex: no latexmk, so no PDF; to install it: sudo $(TEX)'
+
+$(STAMP): settings.ini setup.py constraints.txt | $(BIN)/pip
+	@echo 'setup: installing into .venv (about 2 GB, some minutes)'
+	@$(PIP) setuptools wheel
+	@$(PIP) --no-build-isolation --use-pep517 -e '.[dev]'
+	@touch $@
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < tuple(map(int, "$(MIN)".split("."))))' 2>/dev/null || \
+		{ echo "setup: '$(PYTHON)' is not Python $(MIN) or newer; name one that is: make setup PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+		{ echo "setup: '$(PYTHON)' cannot make environments; to install what it lacks: sudo apt-get install python3-venv" >&2; exit 1; }
+	@echo 'setup: making .venv'
+	@$(PYTHON) -m venv --clear .venv

@@ -1,0 +1,43 @@
+"Every notebook runs from top to bottom, each in a process of its own, as `nbdev_test` would run it"
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+NBS = ROOT/'nbs'
+NOTEBOOKS = sorted(p.relative_to(NBS) for p in NBS.rglob('*.ipynb')
+                   if not any(part[0] in '._' for part in p.relative_to(NBS).parts))
+SECONDS = 300
+RUN = '''
+import sys
+from pathlib import Path
+from nbdev.config import get_config
+from nbdev.test import test_nb
+config = get_config()
+passed, _ = test_nb(Path(sys.argv[1]), skip_flags=config.tst_flags.split(), basepath=config.config_path)
+sys.exit(not passed)
+'''
+
+
+def test_there_are_notebooks():
+    assert NOTEBOOKS, f'no notebook under {NBS}'
+
+
+@pytest.mark.parametrize('notebook', NOTEBOOKS, ids=lambda p: p.with_suffix('').as_posix())
+def test_notebook(notebook):
+    process = subprocess.Popen([sys.executable, '-c', RUN, str(NBS/notebook)], cwd=ROOT, text=True, errors='replace',
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        output, _ = process.communicate(timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        output = f'not done after {SECONDS} s'
+    finally:  # whatever the notebook started ends with it
+        try: os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError: pass
+        process.wait()
+    if process.returncode:
+        pytest.fail(f'nbs/{notebook} failed (exit status {process.returncode}):\n{output[-20_000:]}', pytrace=False)

@@ -1,7 +1,6 @@
 PYTHON     ?= python3
 PROFILE    ?= default
 RERUN      ?=
-CHECKPOINT ?=
 
 BIN   := .venv/bin
 STAMP := .venv/installed
@@ -20,9 +19,9 @@ test: setup      ## run every notebook, then check the repository
 	@echo 'test: notebooks and repository'
 	@$(BIN)/python -m pytest -v --durations=10 tests
 
-report: setup tex  ## run the experiments and build the report (PROFILE=default RERUN=1 CHECKPOINT=file)
+report: setup tex  ## run the experiments and build the report (PROFILE=default RERUN=1)
 	@echo 'report: profile $(PROFILE)'
-	@$(BIN)/vsrprune report --profile '$(PROFILE)' $(if $(RERUN),--rerun) $(if $(CHECKPOINT),--checkpoint '$(CHECKPOINT)')
+	@$(BIN)/vsrprune report --profile '$(PROFILE)' $(if $(RERUN),--rerun)
 
 records: setup   ## promote the records of a profile's runs to data/records (PROFILE=default)
 	@echo 'records: profile $(PROFILE)'

@@ -4,12 +4,14 @@
 
 # %% auto #0
 __all__ = ['app', 'TEX', 'main', 'fail', 'told', 'notebook_path', 'check_parameters', 'write_html', 'notebook', 'snakemake',
-           'report']
+           'alone', 'report']
 
-# %% ../nbs/40_cli.ipynb #62d10a60
+# %% ../nbs/40_cli.ipynb #057f6ef0
 import shutil
 import subprocess
 import sys
+import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -80,26 +82,44 @@ def notebook(name:Annotated[str, typer.Argument(help='A notebook of nbs/experime
         given = {key: yaml.safe_load(value) for key, value in (p.split('=', 1) for p in parameters or [])}
         check_parameters(path, given)
     output.parent.mkdir(parents=True, exist_ok=True)
-    # kernels side by side need no network ports
-    local = Config(KernelManager=dict(transport='ipc'))
+    typer.echo(f'{output.stem}: running', err=True)
+    started = time.perf_counter()
+    # the kernel talks through sockets in a folder of its own: no ports that runs side by side could dispute
+    sockets = tempfile.TemporaryDirectory()
+    local = Config(KernelManager=dict(transport='ipc', ip=f'{sockets.name}/kernel'))
     try: papermill.execute_notebook(str(path), str(output), given, progress_bar=False, stderr_file=sys.stderr, cwd=str(path.parent),
                                          config=local)
     except PapermillExecutionError as e:
         end = '' if e.ename == 'InputError' else '\n' + '\n'.join(e.traceback)
         fail(f'{name}: {e.evalue}{end}')
+    finally: sockets.cleanup()
     write_html(output)
+    typer.echo(f'{output.stem}: done in {time.perf_counter() - started:.0f} s', err=True)
 
 # %% ../nbs/40_cli.ipynb #8ffdbdc7
 def snakemake(profile:str, *arguments:str)->int:
     "Run the Snakefile for a profile; its exit status"
     from vsrprune.frames import repo_root
-    command = [sys.executable, '-m', 'snakemake', '--cores', 'all', '--quiet', 'rules', 'progress', 'host', '--rerun-incomplete', *arguments, '--config', f'profile={profile}']
+    # our lock goes with its process; Snakemake's own stays behind when it is killed
+    command = [sys.executable, '-m', 'snakemake', '--cores', 'all', '--quiet', 'all', '--nolock', '--rerun-incomplete', *arguments, '--config', f'profile={profile}']
     return subprocess.run(command, cwd=repo_root()).returncode
+
+@contextmanager
+def alone(folder:Path):
+    "Hold a folder's lock while reports are built in it; `InputError` where another process holds it"
+    import fcntl
+    from vsrprune.frames import InputError
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder/'.lock', 'w') as lock:
+        try: fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError: raise InputError(f'another report is being built in {folder.parents[1]}; wait for it, or stop it.') from None
+        yield
 
 TEX = 'apt-get install --no-install-recommends texlive-latex-base texlive-latex-recommended texlive-fonts-recommended latexmk'
 
 @app.command()
-def report(profile:Annotated[str, typer.Option(help='A file of data/profiles, without suffix.')] = 'default'):
+def report(profile:Annotated[str, typer.Option(help='A file of data/profiles, without suffix.')] = 'default',
+           rerun:Annotated[bool, typer.Option('--rerun', help='Compute everything anew.')] = False):
     """Build tables, figures and the PDF of a profile; what is there already is not built again.
 
     Example: vsrprune report --profile default
@@ -107,9 +127,10 @@ def report(profile:Annotated[str, typer.Option(help='A file of data/profiles, wi
     with told():
         from vsrprune.datasets import clip_pairs
         from vsrprune.experiments import Profile
+        from vsrprune.frames import repo_root
         clip_pairs(Profile.load(profile).data)          # data that is missing is told now, not in an hour
     tex = shutil.which('latexmk') is not None
-    status = snakemake(profile, 'all' if tex else 'without_pdf')
+    with told(), alone(repo_root()/'data'/'runs'): status = snakemake(profile, 'all' if tex else 'without_pdf', *(['--forceall'] if rerun else []))
     if status: fail(f'the report of profile {profile} was not finished; what was is kept, and the same command goes on from there.')
     if not tex: fail(f'tables, figures and HTML are built; the PDF needs TeX, which this line installs: {TEX}')
     typer.echo(f'paper/report-{profile}.pdf')

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['app', 'TEX', 'main', 'fail', 'told', 'notebook_path', 'check_parameters', 'write_html', 'notebook', 'snakemake',
-           'alone', 'report']
+           'alone', 'report', 'records']
 
 # %% ../nbs/40_cli.ipynb #057f6ef0
 import shutil
@@ -134,3 +134,17 @@ def report(profile:Annotated[str, typer.Option(help='A file of data/profiles, wi
     if status: fail(f'the report of profile {profile} was not finished; what was is kept, and the same command goes on from there.')
     if not tex: fail(f'tables, figures and HTML are built; the PDF needs TeX, which this line installs: {TEX}')
     typer.echo(f'paper/report-{profile}.pdf')
+
+# %% ../nbs/40_cli.ipynb #b95e7f25
+@app.command()
+def records(profile:Annotated[str, typer.Option(help='A file of data/profiles, without suffix.')] = 'default'):
+    """Copy the records of a profile's finished runs to data/records, where they are kept.
+
+    Example: vsrprune records --profile vid4
+    """
+    with told():
+        from vsrprune.experiments import Profile
+        from vsrprune.frames import repo_root
+        from vsrprune.results import promote_records
+        kept = promote_records(Profile.load(profile).runs/'records', repo_root()/'data'/'records'/profile)
+    typer.echo(f'data/records/{profile}: {len(kept)} records')

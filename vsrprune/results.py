@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['Share', 'Count', 'METHODS', 'STAGES', 'COLUMNS', 'HEADINGS', 'FORMATS', 'ClipScores', 'RecordScores', 'Speedup',
-           'Cost', 'record_name', 'Record', 'write_text', 'write_record', 'read_records', 'fair_reference', 'fair_drop',
-           'paper_rows', 'unstructured_table', 'count', 'to_latex', 'numbers', 'numbers_tex', 'draw_unstructured',
-           'save_figure']
+           'Cost', 'record_name', 'Record', 'write_text', 'write_record', 'read_records', 'promote_records',
+           'fair_reference', 'fair_drop', 'paper_rows', 'unstructured_table', 'count', 'to_latex', 'numbers',
+           'numbers_tex', 'draw_unstructured', 'save_figure']
 
 # %% ../nbs/30_results.ipynb #795d6a71
 import json
@@ -111,7 +111,15 @@ def read_records(folder:str|Path)->list[Record]:
     if not paths: raise InputError(f'{folder}: no records here; run the report of this profile first.')
     return [Record.from_json(path.read_text(), str(path)) for path in paths]
 
-# %% ../nbs/30_results.ipynb #b64806ba
+# %% ../nbs/30_results.ipynb #82001b9e
+def promote_records(source:str|Path, target:str|Path)->list[Record]:
+    "Check the records of one folder and make them, and nothing else, the content of another"
+    records = read_records(source)
+    with replacing(target) as beside:
+        for record in records: write_record(record, beside)
+    return records
+
+# %% ../nbs/30_results.ipynb #9f01f5c5
 def _matching(records, like:Record, **fields)->list[Record]:
     "Records of the same baseline and profile as `like`, with these fields"
     same = dict(model=like.model, baseline_sha256=like.baseline_sha256, profile=like.profile, **fields)
@@ -133,7 +141,7 @@ def fair_drop(record:Record, records:list[Record])->float:
     same = dict(method=record.method, options=record.options, ratio_asked=record.ratio_asked, stage=record.stage, iterations=record.iterations)
     return fair_reference(record, records) - _mean_psnr(_matching(records, record, **same))
 
-# %% ../nbs/30_results.ipynb #9b39cab5
+# %% ../nbs/30_results.ipynb #ad5eecd7
 def paper_rows()->dict:
     "The paper's tables, from data/paper.json"
     return json.loads((repo_root()/'data'/'paper.json').read_text())
@@ -170,7 +178,7 @@ def unstructured_table(records:list[Record])->pd.DataFrame:
                         drop=dense.scores.psnr - _score(records, 'psnr', **of, stage='finetuned'), fair_drop=fair_drop(tuned, records)))
     return pd.DataFrame(rows, columns=COLUMNS)
 
-# %% ../nbs/30_results.ipynb #cb131d71
+# %% ../nbs/30_results.ipynb #f1f65e05
 HEADINGS = dict(source='', network='', weights='weights', psnr='PSNR', psnr_finetuned='fine-tuned', ssim='SSIM', ssim_finetuned='fine-tuned',
                 drop='drop', fair_drop='fair drop')
 FORMATS = {'psnr': '{:.2f}', 'psnr_finetuned': '{:.2f}', 'ssim': '{:.4f}', 'ssim_finetuned': '{:.4f}', 'drop': '{:.2f}', 'fair_drop': '{:.2f}'}
@@ -190,7 +198,7 @@ def to_latex(table:pd.DataFrame)->str:
     for i in reversed(np.flatnonzero(~repeated)[1:]): lines.insert(first + i, r'\midrule')
     return '\n'.join(lines).replace('%', r'\%').replace(r'\\%', r'\%') + '\n'
 
-# %% ../nbs/30_results.ipynb #60731c29
+# %% ../nbs/30_results.ipynb #36a7e140
 def numbers(records:list[Record])->dict[str, str]:
     "Every number the report's text quotes, by name, as printed"
     dense = _one(records, method='dense', stage='dense')
@@ -220,7 +228,7 @@ def numbers_tex(values:dict[str, str])->str:
     lines = [r'\newcommand{\val}[1]{\ifcsname val@#1\endcsname\csname val@#1\endcsname\else\PackageError{vsrprune}{no number is called #1}{}\fi}']
     return '\n'.join(lines + [rf'\expandafter\def\csname val@{name}\endcsname{{{escape(value)}}}' for name, value in sorted(values.items())]) + '\n'
 
-# %% ../nbs/30_results.ipynb #f8edfc9d
+# %% ../nbs/30_results.ipynb #25937273
 def draw_unstructured(axes,                     # two matplotlib axes: the paper's and ours
                       records:list[Record],
                      ):
@@ -230,13 +238,12 @@ def draw_unstructured(axes,                     # two matplotlib axes: the paper
     for ax, (source, rows) in zip(axes, table.groupby('source', sort=False)):
         ratio = rows.network.str.extract(r'(\d+)%')[0].astype(float).fillna(0)
         dense = rows.psnr.iloc[0]
-        ax.axhline(dense, color='0.6', lw=1, ls=':')
-        ax.text(0.02, dense, ' dense', transform=ax.get_yaxis_transform(), va='bottom', color='0.4')
+        ax.axhline(dense, color='0.5', lw=1, ls=':', label='dense')
         for column, label, marker in (('psnr_finetuned', 'after fine-tuning', 'o'), ('psnr', 'before', 's')):
             ax.plot(ratio.iloc[1:], rows[column].iloc[1:], marker=marker, label=label)
         ax.set(title=source, xlabel='weights set to zero (%)', ylabel='PSNR (dB)', xticks=ratio.iloc[1:])
         ax.margins(y=0.15)
-    axes[0].legend()
+    axes[0].figure.legend(*axes[0].get_legend_handles_labels(), loc='outside lower center', ncols=3, frameon=False)
 
 def save_figure(figure, path:str|Path)->list[Path]:
     "Write a figure as PDF (with fonts embedded, without a date) and PNG; whole or not at all"

@@ -95,7 +95,7 @@ class Profile(Document):
         "Where the runs of this profile write: ignored by git"
         return repo_root()/'data'/'runs'/self.name
 
-# %% ../nbs/31_experiments.ipynb #c741487b
+# %% ../nbs/31_experiments.ipynb #fd64e9d3
 def environment()->dict:
     "Versions, processor and threads a run was made with"
     packages = ('torch', 'numpy', 'scikit-image', 'accelerate', 'vsrprune')
@@ -108,7 +108,7 @@ def commit()->str:
     git = lambda *arguments: subprocess.run(['git', '-C', str(repo_root()), *arguments], capture_output=True, text=True).stdout.strip()
     return git('rev-parse', '--short=12', 'HEAD') + ('+' if git('status', '--porcelain', '--untracked-files=no') else '') or 'unknown'
 
-# %% ../nbs/31_experiments.ipynb #61a8626a
+# %% ../nbs/31_experiments.ipynb #b04d0558
 def training_pairs(profile:Profile)->list:
     "Training clips of a profile; where they are not to be had, `stills`, with a warning"
     if profile.train == 'stills': return clip_pairs('stills', split='train')
@@ -125,7 +125,7 @@ def save_weights(model, profile:Profile, name:str)->Path:
     "Save a network in half precision, as it would be shipped"
     return checkpoints.save(model, profile.runs/'weights'/f'{name}.safetensors', provenance=dict(profile=profile.name, name=name, commit=commit()), dtype=torch.float16)
 
-# %% ../nbs/31_experiments.ipynb #7fedb989
+# %% ../nbs/31_experiments.ipynb #9eb9ce9c
 def costs(model:BasicVSR, path:Path, size:tuple)->Cost:
     "What a network and its file cost, for low-resolution frames of `size`"
     macs = cost.macs(model, size)
@@ -149,7 +149,7 @@ def measure(profile:Profile,
     write_record(record, profile.runs/'records')
     return record
 
-# %% ../nbs/31_experiments.ipynb #57fb6b64
+# %% ../nbs/31_experiments.ipynb #0707fd7b
 def _train(model, profile, name, recipe, callbacks=(), progress=True):
     "Train, resuming if interrupted; the curve is kept beside the weights"
     pairs = training_pairs(profile)
@@ -179,7 +179,7 @@ def dense_network(profile:Profile, progress:bool=False)->BasicVSR:
     if not dense_path(profile).exists(): train_dense(profile, progress)
     return checkpoints.load(dense_path(profile))
 
-# %% ../nbs/31_experiments.ipynb #f1e9c41f
+# %% ../nbs/31_experiments.ipynb #bf53c699
 def _finetune(model, profile, callbacks, progress, seed, **fields):
     "Fine-tune by the profile's recipe, save, score"
     started = time.perf_counter()
@@ -202,7 +202,7 @@ def prune_and_finetune(profile:Profile, ratio:float, seed:int=0, progress:bool=F
     tuned, history = _finetune(model, profile, (masks,), progress, seed, ratio=masks.sparsity, **fields)
     return pruned, tuned, masks, history
 
-# %% ../nbs/31_experiments.ipynb #cf0837f0
+# %% ../nbs/31_experiments.ipynb #ce717938
 def ensure_records(profile:Profile)->Path:
     "Folder of the profile's records, the missing ones computed"
     folder = profile.runs/'records'

@@ -7,6 +7,7 @@ __all__ = ['IMAGES', 'VIDEOS', 'KINDS', 'InputError', 'repo_root', 'shared_folde
 
 # %% ../nbs/00_frames.ipynb #3d932aa0
 import ctypes, errno, math, os, re, shutil, warnings
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -87,8 +88,8 @@ def replacing(path:str|Path, # the file or folder to write or to replace; its pa
         raise InputError(f'{path} was not written: {e.strerror or e}{other}') from e
     finally: _remove(beside)
 
-# %% ../nbs/00_frames.ipynb #699a07b0
-class Clip:
+# %% ../nbs/00_frames.ipynb #57dc1b1a
+class Clip(ABC):
     "A clip on disk, (t, h, w, 3) uint8 RGB, decoded when it is looked at: `clip[3]`, `clip[2:9]`, `for frame in clip`"
     dtype, ndim = np.dtype(np.uint8), 4
 
@@ -100,7 +101,8 @@ class Clip:
 
     @property
     def name(self)->str: return self.path.resolve().name if self.path.is_dir() else self.path.stem
-    def frames(self, start:int=0)->Iterator[np.ndarray]: raise NotImplementedError
+    @abstractmethod
+    def frames(self, start:int=0)->Iterator[np.ndarray]: "Frames from `start` on, one at a time"
     def __iter__(self): return self.frames()
     def __len__(self): return self.shape[0]
     def __repr__(self): return f'{type(self).__name__}({str(self.path)!r}, shape={self.shape}, fps={self.fps})'

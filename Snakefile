@@ -1,5 +1,6 @@
 # The report of a profile as a graph of notebooks: what is there already, and whose inputs have not changed, is not run again.
 # Run by `make report PROFILE=default`; by hand: snakemake --cores all --config profile=default
+import shlex
 import sys
 from pathlib import Path
 
@@ -10,18 +11,18 @@ NAME = P.name
 RUNS, TABLES, FIGURES = f'data/runs/{NAME}', f'paper/tables/{NAME}', f'figures/{NAME}'
 PROFILE = f'data/profiles/{NAME}.yaml'
 # the executed notebook is the log of its rule: it stays when a cell fails, with a red mark where
-RUN = f'OMP_NUM_THREADS={{threads}} {Path(sys.executable).with_name("vsrprune")} notebook {{rule}} {{log}} profile={NAME}'
+VSRPRUNE = shlex.quote(str(Path(sys.executable).with_name('vsrprune')))
+RUN = f'OMP_NUM_THREADS={{threads}} {VSRPRUNE} notebook {{rule}} {{log}} profile={NAME}'
 
 def record(name): return f'{RUNS}/records/{name}.json'
 def notebook(name, suffix): return f'{RUNS}/notebooks/{name}.{suffix}'
 
 TABLE_FILES = expand(f'{TABLES}/{{name}}.tex', name=('unstructured', 'numbers'))
 FIGURE_FILES = expand(f'{FIGURES}/figure{{n}}.{{suffix}}', n=(1, 2), suffix=('pdf', 'png'))
-DENSE = [record('dense-s0-dense').replace('s0', f's{P.seeds[0]}'), record('bicubic-s0-dense')]
+DENSE = [record(f'dense-s{P.seeds[0]}-dense'), record('bicubic-s0-dense')]
 DENSE_FINETUNED = record('dense-s{seed}-finetuned')
 UNSTRUCTURED = [record(f'unstructured-{P.scope}-{{ratio}}-s{{seed}}-{stage}') for stage in ('pruned', 'finetuned')]
-RATIOS = [f'{ratio:g}' for ratio in P.unstructured]
-RECORDS = DENSE + expand([DENSE_FINETUNED, *UNSTRUCTURED], ratio=RATIOS, seed=P.seeds)
+RECORDS = [record(name) for name in P.record_names]
 
 rule all:
     input: f'paper/report-{NAME}.pdf'
@@ -50,13 +51,13 @@ rule unstructured:
     shell: RUN + ' ratio={wildcards.ratio} seed={wildcards.seed} progress=true'
 
 rule tables:
-    input: 'nbs/experiments/tables.ipynb', 'data/paper.json', RECORDS
+    input: 'nbs/experiments/tables.ipynb', 'data/paper.json', 'vsrprune/results.py', RECORDS
     output: TABLE_FILES, notebook('tables', 'html')
     log: notebook('tables', 'ipynb')
     shell: RUN
 
 rule figures:
-    input: 'nbs/experiments/figures.ipynb', 'data/paper.json', RECORDS
+    input: 'nbs/experiments/figures.ipynb', 'data/paper.json', 'vsrprune/results.py', RECORDS
     output: FIGURE_FILES, notebook('figures', 'html')
     log: notebook('figures', 'ipynb')
     shell: RUN

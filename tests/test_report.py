@@ -28,14 +28,22 @@ def built():
     "The smoke report from nothing, killed once on the way and then finished"
     for product in [RUNS, *PRODUCTS]: shutil.rmtree(product) if product.is_dir() else product.unlink(missing_ok=True)
     first = subprocess.Popen(COMMAND, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
-    dense, waited = RUNS/'records'/'dense-s0-dense.json', time.monotonic() + 200
-    while not dense.exists() and first.poll() is None and time.monotonic() < waited: time.sleep(0.2)
+    dense, waited = RUNS/'curves'/'dense.csv', time.monotonic() + 200
+    while not dense.exists() and first.poll() is None and time.monotonic() < waited: time.sleep(0.1)
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate()
     assert dense.exists(), 'the dense network was not trained'
+    trained, = (RUNS/'states').glob('dense-*.pt')
+    before = trained.stat().st_mtime_ns
     status, said = report()
     assert status == (0 if HAS_TEX else 1), said
-    return said
+    return said, trained.stat().st_mtime_ns - before
+
+
+def test_a_killed_report_goes_on_without_training_again(built):
+    said, touched = built
+    assert 'unstructured-0.5-s0: done' in said
+    assert len(list((RUNS/'states').glob('dense-[0-9a-f]*.pt'))) == 1, 'the training was begun anew'
 
 
 def test_every_run_left_a_record(built):
@@ -64,7 +72,7 @@ def test_table_figures_and_pages_are_there(built):
 
 
 @pytest.mark.skipif(not HAS_TEX, reason='latexmk is not installed')
-def test_the_pdf_quotes_the_records(built):
+def test_there_is_a_pdf_and_its_numbers_are_those_of_the_records(built):
     from vsrprune.results import numbers, read_records
     assert (ROOT/'paper'/'report-smoke.pdf').read_bytes().startswith(b'%PDF')
     defined = (ROOT/'paper'/'tables'/'smoke'/'numbers.tex').read_text()

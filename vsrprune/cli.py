@@ -43,7 +43,7 @@ def notebook_path(name:str)->Path:
     from vsrprune.frames import InputError, repo_root
     folder = repo_root()/'nbs'/'experiments'
     path = folder/f'{name}.ipynb'
-    if not path.is_file(): raise InputError(f"no notebook '{name}'; there are {', '.join(sorted(p.stem for p in folder.glob('*.ipynb')))}.")
+    if not path.is_file() or path.parent.resolve() != folder: raise InputError(f"no notebook '{name}'; there are {', '.join(sorted(p.stem for p in folder.glob('*.ipynb')))}.")
     return path
 
 def check_parameters(path:Path, given:dict):
@@ -73,15 +73,18 @@ def notebook(name:Annotated[str, typer.Argument(help='A notebook of nbs/experime
     import papermill
     import yaml
     from traitlets.config import Config
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
     from vsrprune.frames import InputError
     with told():
         path = notebook_path(name)
         for parameter in parameters or []:
             if '=' not in parameter: raise InputError(f"a parameter is given as name=value, got '{parameter}'.")
-        given = {key: yaml.safe_load(value) for key, value in (p.split('=', 1) for p in parameters or [])}
+        try: given = {key: yaml.safe_load(value) for key, value in (p.split('=', 1) for p in parameters or [])}
+        except yaml.YAMLError as e: raise InputError(f"a parameter's value is not valid YAML ({' '.join(str(e).split())}).") from None
         check_parameters(path, given)
-    output.parent.mkdir(parents=True, exist_ok=True)
+        try: output.parent.mkdir(parents=True, exist_ok=True); output.open('a').close()
+        except OSError as e: raise InputError(f'{output}: the executed notebook cannot be written there ({e.strerror}).') from None
     typer.echo(f'{output.stem}: running', err=True)
     started = time.perf_counter()
     # the kernel talks through sockets in a folder of its own: no ports that runs side by side could dispute
@@ -92,6 +95,7 @@ def notebook(name:Annotated[str, typer.Argument(help='A notebook of nbs/experime
     except PapermillExecutionError as e:
         end = '' if e.ename == 'InputError' else '\n' + '\n'.join(e.traceback)
         fail(f'{name}: {e.evalue}{end}')
+    except DeadKernelError: fail(f'{name}: its process was killed, probably for want of memory.')
     finally: sockets.cleanup()
     write_html(output)
     typer.echo(f'{output.stem}: done in {time.perf_counter() - started:.0f} s', err=True)
@@ -125,10 +129,12 @@ def report(profile:Annotated[str, typer.Option(help='A file of data/profiles, wi
     Example: vsrprune report --profile default
     """
     with told():
-        from vsrprune.datasets import clip_pairs
-        from vsrprune.experiments import Profile
+        from vsrprune.experiments import Profile, clips, training_clips
         from vsrprune.frames import repo_root
-        clip_pairs(Profile.load(profile).data)          # data that is missing is told now, not in an hour
+        wanted = Profile.load(profile)
+        for name in (wanted.data, wanted.pictures): clips(name)     # data that is missing is told now, not in an hour
+        training_clips(wanted)
+        if rerun: shutil.rmtree(wanted.runs/'states', ignore_errors=True)
     tex = shutil.which('latexmk') is not None
     with told(), alone(repo_root()/'data'/'runs'): status = snakemake(profile, 'all' if tex else 'without_pdf', *(['--forceall'] if rerun else []))
     if status: fail(f'the report of profile {profile} was not finished; what was is kept, and the same command goes on from there.')
@@ -146,5 +152,6 @@ def records(profile:Annotated[str, typer.Option(help='A file of data/profiles, w
         from vsrprune.experiments import Profile
         from vsrprune.frames import repo_root
         from vsrprune.results import promote_records
-        kept = promote_records(Profile.load(profile).runs/'records', repo_root()/'data'/'records'/profile)
+        wanted = Profile.load(profile)
+        kept = promote_records(wanted.runs/'records', repo_root()/'data'/'records'/profile, wanted.record_names)
     typer.echo(f'data/records/{profile}: {len(kept)} records')

@@ -48,20 +48,24 @@ class Recipe:
     lr_end: float = 1e-7
     flow_scale: float = 1.0      # learning rate of SPyNet, times that of the rest; 0 freezes it
     flow_frozen: int = 0         # iterations before SPyNet begins to learn
+    stream: int = 0              # runs of one seed with different streams see different crops
     precision: str = 'auto'      # 'no' (float32), 'bf16' (autocast), or 'auto': bf16 where the processor has it
     seed: int = 0
 
     def __post_init__(self):
-        for name in ('iterations', 'batch', 'frames', 'size'):
-            if getattr(self, name) < 1: raise InputError(f'training: {name} must be at least 1, got {getattr(self, name)}.')
-        if not 0 < self.lr < 1: raise InputError(f'training: a learning rate lies between 0 and 1, got {self.lr}.')
+        whole, real = (lambda n: isinstance(n, int) and not isinstance(n, bool)), (lambda x: isinstance(x, (int, float)))
+        for name, least in dict(iterations=1, batch=1, frames=1, size=1, flow_frozen=0, seed=0, stream=0).items():
+            if not whole(n := getattr(self, name)) or n < least: raise InputError(f'training: {name} must be a whole number of at least {least}, got {n!r}.')
+        for name in ('lr', 'lr_end', 'flow_scale'):
+            if not real(x := getattr(self, name)) or not 0 <= x <= 1 or (name == 'lr' and not 0 < x < 1):
+                raise InputError(f'training: {name} lies between 0 and 1, got {x!r}.')
         if self.precision not in ('no', 'bf16', 'auto'): raise InputError(f"training: precision is 'no', 'bf16' or 'auto', got '{self.precision}'.")
         # settled here, so that a state saved by one machine is not continued in another precision
         if self.precision == 'auto': object.__setattr__(self, 'precision', 'bf16' if has_bfloat16() else 'no')
 
     def crops(self, pairs:list[Pair])->Crops:
         "Training crops of these pairs as the recipe wants them"
-        return Crops(pairs, self.size, self.frames, self.seed)
+        return Crops(pairs, self.size, self.frames, self.seed, self.stream)
 
     def lr_at(self, iteration:int)->float:
         "Cosine from `lr` to `lr_end` (Loshchilov and Hutter, ICLR 2017)"
@@ -74,14 +78,17 @@ def _save_state(path, model, optimizer, losses, recipe):
 
 def _load_state(path, model, optimizer, recipe)->list:
     "Put a saved state into model and optimizer; the losses so far, one per iteration done"
-    try: state = torch.load(path, map_location='cpu', weights_only=True)
+    try:
+        state = torch.load(path, map_location='cpu', weights_only=True)
+        changed = [k for k, v in asdict(recipe).items() if state['recipe'].get(k) != v]
     except Exception as e: raise InputError(f'{path}: cannot resume from it ({type(e).__name__}); delete it to start anew.') from None
-    changed = [k for k, v in asdict(recipe).items() if state['recipe'].get(k) != v]
     if changed:
         told = ', '.join(f"{k} {state['recipe'].get(k)} there and {getattr(recipe, k)} here" for k in changed)
         raise InputError(f'{path}: this training state belongs to another recipe ({told}); resume with that recipe or delete the file.')
-    model.load_state_dict(state['model'])
-    optimizer.load_state_dict(state['optimizer'])
+    try:
+        model.load_state_dict(state['model'])
+        optimizer.load_state_dict(state['optimizer'])
+    except (RuntimeError, ValueError, KeyError): raise InputError(f'{path}: this training state belongs to another network; delete it to start anew.') from None
     return state['losses']
 
 # %% ../nbs/12_training.ipynb #6d0716b8
@@ -107,17 +114,19 @@ def train(model,                                       # a BasicVSR; trained in 
           progress:bool=True,                          # show a bar
          )->pd.DataFrame:                              # iteration, loss, lr
     "Train until the recipe's last iteration, from `state` if it is there; the model is left in eval mode"
-    if (crops.frames, crops.size, crops.seed) != (recipe.frames, recipe.size, recipe.seed):
-        raise InputError('training: crops and recipe disagree about frames, size or seed; make the crops with the recipe.')
+    if (crops.frames, crops.size, crops.seed, crops.stream) != (recipe.frames, recipe.size, recipe.seed, recipe.stream):
+        raise InputError('training: crops and recipe disagree about frames, size, seed or stream; make the crops with the recipe.')
     AcceleratorState._reset_state()       # a process may train in one precision after another
     accelerator = Accelerator(mixed_precision=recipe.precision)
     network = model.to(memory_format=torch.channels_last).train()
     model, optimizer = accelerator.prepare(network, _optimizer(network, recipe))
     state, losses = state and Path(state), []
-    for callback in callbacks: callback(network, -1)          # what must hold after each step must hold before the first
-    if state and state.exists(): losses = _load_state(state, network, optimizer, recipe)
-    bar = tqdm(total=recipe.iterations, initial=len(losses), disable=not progress, desc='training', unit='it', mininterval=2)
+    learnt = {p: p.requires_grad for p in network.parameters()}
+    bar = tqdm(total=recipe.iterations, disable=not progress, desc='training', unit='it', mininterval=2)
     try:
+        for callback in callbacks: callback(network, -1)          # what must hold after each step must hold before the first
+        if state and state.exists(): losses = _load_state(state, network, optimizer, recipe)
+        bar.update(len(losses))
         for iteration in range(len(losses), recipe.iterations):
             _set_learning(network, optimizer, recipe, iteration)
             lq, gt = (side.to(accelerator.device) for side in crops.batch(iteration, recipe.batch))
@@ -135,7 +144,8 @@ def train(model,                                       # a BasicVSR; trained in 
         bar.close()
         accelerator.unwrap_model(model, keep_fp32_wrapper=False)
         network.__dict__.pop('forward', None)       # what unwrapping leaves behind hides the class's own `forward`
-        network.requires_grad_(True).eval()
+        for p, learns in learnt.items(): p.requires_grad_(learns)
+        network.eval()
     if state: _save_state(state, network, optimizer, losses, recipe)
     return pd.DataFrame(dict(iteration=range(len(losses)), loss=losses, lr=[recipe.lr_at(i) for i in range(len(losses))]))
 
@@ -148,7 +158,7 @@ def finetuning_recipe(iterations:int=1000,    # as in the paper
                       size:int=32,
                      )->Recipe:
     "A recipe that starts from a good network: SPyNet learns at an eighth of the learning rate"
-    return Recipe(iterations, batch, frames, size, lr, flow_scale=0.125, seed=seed)
+    return Recipe(iterations, batch, frames, size, lr, flow_scale=0.125, seed=seed, stream=1)     # not the crops of the training before
 
 def finetune(model, crops_of:list[Pair], recipe:Recipe|None=None, **options)->pd.DataFrame:
     "`train` with crops of these pairs by a fine-tuning recipe; options as for `train`"

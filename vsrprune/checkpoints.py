@@ -118,6 +118,7 @@ class Header(Document):
     plan: str                  # JSON: a `Plan`, or the widths of a bare SPyNet
     provenance: str = '{}'     # JSON, free form
 
+# %% ../nbs/05_checkpoints.ipynb #5bd6b33c
 def _check(model, where):
     "Raise unless the network can be built again from its widths, so that nothing is saved that could not be loaded"
     if not isinstance(model, (BasicVSR, SPyNet)): raise InputError(f'{where}: only BasicVSR and SPyNet are saved, not {type(model).__name__}.')
@@ -127,6 +128,7 @@ def _check(model, where):
     if odd := sorted(set(shapes(weights).items()) ^ set(shapes(twin.state_dict()).items())):
         raise InputError(f"{where}: not saved: '{odd[0][0]}' of this {type(model).__name__} does not follow from its widths, so the file could not be loaded.")
 
+# %% ../nbs/05_checkpoints.ipynb #39380d81
 def _bytes(weights, metadata)->bytes:
     "A safetensors file; the library writes metadata in no fixed order, here the same network gives the same bytes"
     data = safetensors_bytes(weights, metadata)
@@ -153,6 +155,7 @@ def save(model:nn.Module,                  # a BasicVSR or SPyNet of any widths
     with replacing(path) as partial: Path(partial).write_bytes(_bytes(weights, metadata))
     return path
 
+# %% ../nbs/05_checkpoints.ipynb #e94c63f7
 def _open(path):
     "Weights and metadata of one of our files, checked"
     try:
@@ -179,6 +182,7 @@ def _load_ours(path):
     with torch.device('meta'): _fit(build(), params, str(path))      # a plan that does not fit must not cost memory
     return _fill(build(), {k: v.float() if v.is_floating_point() else v for k, v in params.items()}, str(path))
 
+# %% ../nbs/05_checkpoints.ipynb #dcfeab03
 def load(path:str|Path)->nn.Module:
     "Any supported file to a float32 network in eval mode; raises `InputError` naming the file and what is wrong with it"
     path = Path(path)

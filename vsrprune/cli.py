@@ -62,6 +62,7 @@ def write_html(executed:Path)->Path:
     with replacing(executed.with_suffix('.html')) as page: Path(page).write_text(html)
     return executed.with_suffix('.html')
 
+# %% ../nbs/40_cli.ipynb #0adf9272
 @app.command()
 def notebook(name:Annotated[str, typer.Argument(help='A notebook of nbs/experiments, without suffix.')],
              output:Annotated[Path, typer.Argument(help='Where the executed notebook goes.')],
@@ -100,7 +101,7 @@ def notebook(name:Annotated[str, typer.Argument(help='A notebook of nbs/experime
     write_html(output)
     typer.echo(f'{output.stem}: done in {time.perf_counter() - started:.0f} s', err=True)
 
-# %% ../nbs/40_cli.ipynb #8ffdbdc7
+# %% ../nbs/40_cli.ipynb #915e89b2
 def snakemake(profile:str, *arguments:str)->int:
     "Run the Snakefile for a profile; its exit status"
     from vsrprune.frames import repo_root
@@ -119,6 +120,7 @@ def alone(folder:Path):
         except BlockingIOError: raise InputError(f'another report is being built in {folder.parents[1]}; wait for it, or stop it.') from None
         yield
 
+# %% ../nbs/40_cli.ipynb #168ef586
 TEX = 'apt-get install --no-install-recommends texlive-latex-base texlive-latex-recommended texlive-fonts-recommended latexmk'
 
 @app.command()
@@ -141,7 +143,7 @@ def report(profile:Annotated[str, typer.Option(help='A file of data/profiles, wi
     if not tex: fail(f'tables, figures and HTML are built; the PDF needs TeX, which this line installs: {TEX}')
     typer.echo(f'paper/report-{profile}.pdf')
 
-# %% ../nbs/40_cli.ipynb #b95e7f25
+# %% ../nbs/40_cli.ipynb #bc945680
 @app.command()
 def records(profile:Annotated[str, typer.Option(help='A file of data/profiles, without suffix.')] = 'default'):
     """Copy the records of a profile's finished runs to data/records, where they are kept.

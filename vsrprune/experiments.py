@@ -46,6 +46,7 @@ class BaselinePlan(Document):
     tail: Width
     flow: tuple[Width, Width, Width, Width]     # inner widths of every SPyNet level
 
+# %% ../nbs/31_experiments.ipynb #2aa44a66
 LearningRate = Annotated[float, Field(gt=0, lt=1)]
 
 class Training(Document):
@@ -61,6 +62,7 @@ class Finetuning(Document):
     iterations: Positive
     lr: LearningRate = 2e-4
 
+# %% ../nbs/31_experiments.ipynb #ec322544
 def _different(values):
     if len(set(values)) < len(values): raise ValueError('each value once')
     return values
@@ -83,6 +85,17 @@ class Profile(Document):
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, strict=True)], ...], Field(min_length=1), AfterValidator(_different)] = (0,)
     cost_size: tuple[Positive, Positive] = (180, 320)   # low-resolution frame that MACs and memory are counted for
 
+    @property
+    def runs(self)->Path:
+        "Where the runs of this profile write: ignored by git"
+        return repo_root()/'data'/'runs'/self.name
+
+    @property
+    def record_names(self)->list[str]:
+        "Names of all records its report is made from"
+        pruned = [record_name('unstructured', stage, dict(scope=self.scope), ratio, seed) for ratio in self.unstructured for seed in self.seeds for stage in ('pruned', 'finetuned')]
+        return [record_name('bicubic', 'dense'), record_name('dense', 'dense', seed=self.seeds[0]), *[record_name('dense', 'finetuned', seed=s) for s in self.seeds], *pruned]
+
     @classmethod
     def load(cls, name:str)->'Profile':         # the name of a file in data/profiles/
         "Read a profile by name; an error names the file and the field"
@@ -99,18 +112,7 @@ class Profile(Document):
         try: return cls(**fields)
         except InputError as e: raise InputError(f'{path}: {e}') from None
 
-    @property
-    def record_names(self)->list[str]:
-        "Names of all records its report is made from"
-        pruned = [record_name('unstructured', stage, dict(scope=self.scope), ratio, seed) for ratio in self.unstructured for seed in self.seeds for stage in ('pruned', 'finetuned')]
-        return [record_name('bicubic', 'dense'), record_name('dense', 'dense', seed=self.seeds[0]), *[record_name('dense', 'finetuned', seed=s) for s in self.seeds], *pruned]
-
-    @property
-    def runs(self)->Path:
-        "Where the runs of this profile write: ignored by git"
-        return repo_root()/'data'/'runs'/self.name
-
-# %% ../nbs/31_experiments.ipynb #fd64e9d3
+# %% ../nbs/31_experiments.ipynb #3a98fa92
 def environment()->dict:
     "Versions, processor and threads a run was made with"
     packages = ('torch', 'numpy', 'scikit-image', 'accelerate', 'vsrprune')
@@ -123,7 +125,7 @@ def commit()->str:
     git = lambda *arguments: subprocess.run(['git', '-C', str(repo_root()), *arguments], capture_output=True, text=True).stdout.strip()
     return git('rev-parse', '--short=12', 'HEAD') + ('+' if git('status', '--porcelain', '--untracked-files=no') else '') or 'unknown'
 
-# %% ../nbs/31_experiments.ipynb #764d76f6
+# %% ../nbs/31_experiments.ipynb #125867d3
 def clips(name:str, **options)->list:
     "Clips that a profile names: 'stills', a benchmark, or a path under the data root"
     return clip_pairs(name, **options) if name == 'stills' or name in BENCHMARKS else clip_pairs(name, root=data_root(), **options)
@@ -143,7 +145,7 @@ def save_weights(model, profile:Profile, name:str)->Path:
     "Save a network in half precision, as it would be shipped"
     return checkpoints.save(model, profile.runs/'weights'/f'{name}.safetensors', provenance=dict(profile=profile.name, name=name, commit=commit()), dtype=torch.float16)
 
-# %% ../nbs/31_experiments.ipynb #9eb9ce9c
+# %% ../nbs/31_experiments.ipynb #a14cad1b
 def costs(model:BasicVSR, path:Path, size:tuple)->Cost:
     "What a network and its file cost, for low-resolution frames of `size`"
     macs = cost.macs(model, size)
@@ -167,7 +169,7 @@ def measure(profile:Profile,
     write_record(record, profile.runs/'records')
     return record
 
-# %% ../nbs/31_experiments.ipynb #0707fd7b
+# %% ../nbs/31_experiments.ipynb #5601fa25
 def _train(model, profile, name, recipe, callbacks=(), progress=False):
     "Train, resuming if interrupted; the curve is kept beside the weights"
     pairs, used = training_clips(profile)
@@ -203,7 +205,7 @@ def dense_network(profile:Profile, progress:bool=False)->BasicVSR:
         raise InputError(f'{dense_path(profile)}: not the network that profile {profile.name} describes; run its report with RERUN=1.')
     return model
 
-# %% ../nbs/31_experiments.ipynb #bf53c699
+# %% ../nbs/31_experiments.ipynb #3672b686
 def _finetune(model, profile, callbacks, progress, seed, **fields):
     "Fine-tune by the profile's recipe, save, score"
     started = time.perf_counter()
@@ -226,7 +228,7 @@ def prune_and_finetune(profile:Profile, ratio:float, seed:int=0, progress:bool=F
     tuned, history = _finetune(model, profile, (masks,), progress, seed, ratio=masks.sparsity, **fields)
     return pruned, tuned, masks, history
 
-# %% ../nbs/31_experiments.ipynb #ce717938
+# %% ../nbs/31_experiments.ipynb #79447d64
 def ensure_records(profile:Profile)->Path:
     "Folder of the profile's records, the missing ones computed"
     folder = profile.runs/'records'

@@ -139,14 +139,13 @@ def train(model,                                       # a BasicVSR; trained in 
             for callback in callbacks: callback(network, iteration)
             losses.append(loss.item())
             bar.update(); bar.set_postfix(loss=f'{loss.item():.4f}', refresh=False)
-            if state and len(losses) % save_every == 0: _save_state(state, network, optimizer, losses, recipe)
+            if state and (len(losses) % save_every == 0 or len(losses) == recipe.iterations): _save_state(state, network, optimizer, losses, recipe)
     finally:
         bar.close()
         accelerator.unwrap_model(model, keep_fp32_wrapper=False)
         network.__dict__.pop('forward', None)       # what unwrapping leaves behind hides the class's own `forward`
         for p, learns in learnt.items(): p.requires_grad_(learns)
         network.eval()
-    if state: _save_state(state, network, optimizer, losses, recipe)
     return pd.DataFrame(dict(iteration=range(len(losses)), loss=losses, lr=[recipe.lr_at(i) for i in range(len(losses))]))
 
 # %% ../nbs/12_training.ipynb #5114bd74

@@ -1,6 +1,7 @@
 PYTHON     ?= python3
 PROFILE    ?= default
 RERUN      ?=
+CHECKPOINT ?=
 
 BIN   := .venv/bin
 STAMP := .venv/installed
@@ -21,7 +22,7 @@ test: setup      ## run every notebook, then check the repository
 
 report: setup tex  ## run the experiments and build the report (PROFILE=default RERUN=1)
 	@echo 'report: profile $(PROFILE)'
-	@$(BIN)/vsrprune report --profile '$(PROFILE)' $(if $(RERUN),--rerun)
+	@$(BIN)/vsrprune report --profile '$(PROFILE)' $(if $(CHECKPOINT),--checkpoint '$(CHECKPOINT)') $(if $(RERUN),--rerun)
 
 records: setup   ## promote the records of a profile's runs to data/records (PROFILE=default)
 	@echo 'records: profile $(PROFILE)'

@@ -1,70 +1,123 @@
 # The report of a profile as a graph of notebooks: what is there already, and whose inputs have not changed, is not run again.
 # Run by `make report PROFILE=default`; by hand: snakemake --cores all --config profile=default
+# Other settings: checkpoint=FILE (the dense network, where the profile names none), kept=true (build from the records in data/records).
 import shlex
 import sys
 from pathlib import Path
 
-from vsrprune.experiments import Profile
+from vsrprune.profiles import ABLATED, Profile
 
 P = Profile.load(config.get('profile', 'default'))
 NAME = P.name
 RUNS, TABLES, FIGURES = f'data/runs/{NAME}', f'paper/tables/{NAME}', f'figures/{NAME}'
 PROFILE = f'data/profiles/{NAME}.yaml'
+KEPT = f'data/records/{NAME}' if config.get('kept') else ''
+CHECKPOINT = config.get('checkpoint') or P.checkpoint or ''
 # the executed notebook is the log of its rule: it stays when a cell fails, with a red mark where
 VSRPRUNE = shlex.quote(str(Path(sys.executable).with_name('vsrprune')))
 RUN = f'OMP_NUM_THREADS={{threads}} {VSRPRUNE} notebook {{rule}} {{log}} profile={NAME}'
 
 def record(name): return f'{RUNS}/records/{name}.json'
 def notebook(name, suffix): return f'{RUNS}/notebooks/{name}.{suffix}'
+def weights(name): return f'{RUNS}/weights/{name}.safetensors'
 
-TABLE_FILES = expand(f'{TABLES}/{{name}}.tex', name=('unstructured', 'numbers'))
-FIGURE_FILES = expand(f'{FIGURES}/figure{{n}}.{{suffix}}', n=(1, 2), suffix=('pdf', 'png'))
-DENSE = [record(f'dense-s{P.seeds[0]}-dense'), record('bicubic-s0-dense')]
-DENSE_FINETUNED = record('dense-s{seed}-finetuned')
-UNSTRUCTURED = [record(f'unstructured-{P.scope}-{{ratio}}-s{{seed}}-{stage}') for stage in ('pruned', 'finetuned')]
-RECORDS = [record(name) for name in P.record_names]
+TABLE_FILES = expand(f'{TABLES}/{{name}}.tex', name=('unstructured', 'structured', 'ablation', 'claims', 'numbers'))
+FIGURE_FILES = expand(f'{FIGURES}/{{name}}.{{suffix}}', name=('figure1', 'figure2', 'figure4', 'figure5'), suffix=('pdf', 'png'))
+CROPS = expand(f'{FIGURES}/figure3.{{suffix}}', suffix=('pdf', 'png'))     # shows what networks restore, so it is not made from records
+DENSE = [record('dense-s0-dense'), record('bicubic-s0-dense')]
+UNSTRUCTURED, STRUCTURED = 'unstructured-{scope}-{ratio}-s{seed}-', 'structured-l1-{ratio}-s{seed}-'
+BOTH = ('pruned', 'finetuned')
+TRIALS = expand(f'{RUNS}/trials/lr-{{lr}}.json', lr=[f'{lr:g}' for lr in P.finetuning.lr] if len(P.finetuning.lr) > 1 else [])
+RECORDS = [f'{KEPT}/{name}.json' for name in P.record_names] if KEPT else [*map(record, P.record_names), f'{RUNS}/benchmarks/speed.json']
+FROM = f' records={KEPT}' if KEPT else ''
 
+wildcard_constraints:
+    ratio = r'[0-9.e-]+',
+    seed = r'[0-9]+',
+    lr = r'[0-9.e-]+',
+    scope = 'layer|global',
+    part = '|'.join(ABLATED)
+
+# Records are named too: Snakemake does not miss what was deleted while a product made of it is there.
 rule all:
-    input: f'paper/report-{NAME}.pdf'
+    input: f'paper/report-{NAME}.pdf', TABLE_FILES, FIGURE_FILES, CROPS, RECORDS
 
 rule without_pdf:
-    input: TABLE_FILES, FIGURE_FILES
+    input: TABLE_FILES, FIGURE_FILES, CROPS, RECORDS
 
 rule baseline:
-    input: 'nbs/experiments/baseline.ipynb', PROFILE
-    output: DENSE, f'{RUNS}/weights/dense.safetensors', notebook('baseline', 'html')
+    input: 'nbs/experiments/baseline.ipynb', PROFILE, CHECKPOINT or []
+    output: DENSE, weights('dense'), notebook('baseline', 'html')
     log: notebook('baseline', 'ipynb')
     threads: workflow.cores
-    shell: RUN + ' progress=true'
+    params: checkpoint = shlex.quote(f'checkpoint={Path(CHECKPOINT).resolve()}') if CHECKPOINT else ''
+    shell: RUN + ' {params.checkpoint}'
 
 # From here one thread a run: two small networks side by side gain more from two cores than one network does.
+rule learning_rate:
+    input: 'nbs/experiments/learning_rate.ipynb', rules.baseline.output
+    output: f'{RUNS}/trials/lr-{{lr}}.json', notebook('learning_rate-{lr}', 'html')
+    log: notebook('learning_rate-{lr}', 'ipynb')
+    shell: RUN + ' lr={wildcards.lr} progress=true'
+
 rule dense_finetuned:
-    input: 'nbs/experiments/dense_finetuned.ipynb', rules.baseline.output
-    output: DENSE_FINETUNED, notebook('dense_finetuned-s{seed}', 'html')
+    input: 'nbs/experiments/dense_finetuned.ipynb', rules.baseline.output, TRIALS
+    output: record('dense-s{seed}-finetuned'), notebook('dense_finetuned-s{seed}', 'html')
     log: notebook('dense_finetuned-s{seed}', 'ipynb')
     shell: RUN + ' seed={wildcards.seed} progress=true'
 
 rule unstructured:
-    input: 'nbs/experiments/unstructured.ipynb', rules.baseline.output
-    output: UNSTRUCTURED, notebook('unstructured-{ratio}-s{seed}', 'html')
-    log: notebook('unstructured-{ratio}-s{seed}', 'ipynb')
+    input: 'nbs/experiments/unstructured.ipynb', rules.baseline.output, TRIALS
+    output:
+        [record(UNSTRUCTURED + stage) for stage in BOTH], [weights(UNSTRUCTURED + stage) for stage in BOTH],
+        notebook('unstructured-{scope}-{ratio}-s{seed}', 'html')
+    log: notebook('unstructured-{scope}-{ratio}-s{seed}', 'ipynb')
+    shell: RUN + ' scope={wildcards.scope} ratio={wildcards.ratio} seed={wildcards.seed} progress=true'
+
+rule structured:
+    input: 'nbs/experiments/structured.ipynb', rules.baseline.output, TRIALS
+    output:
+        [record(STRUCTURED + stage) for stage in BOTH], [weights(STRUCTURED + stage) for stage in BOTH],
+        notebook('structured-{ratio}-s{seed}', 'html')
+    log: notebook('structured-{ratio}-s{seed}', 'ipynb')
     shell: RUN + ' ratio={wildcards.ratio} seed={wildcards.seed} progress=true'
 
-rule tables:
-    input: 'nbs/experiments/tables.ipynb', 'data/paper.json', 'vsrprune/results.py', RECORDS
-    output: TABLE_FILES, notebook('tables', 'html')
-    log: notebook('tables', 'ipynb')
+rule ablation:
+    input: 'nbs/experiments/ablation.ipynb', rules.baseline.output
+    output: [record(f'structured-l1-{{part}}-{ratio:g}-s{P.seeds[0]}-pruned') for ratio in P.ablation], notebook('ablation-{part}', 'html')
+    log: notebook('ablation-{part}', 'ipynb')
+    shell: RUN + ' part={wildcards.part}'
+
+# Timing is alone on the machine: it waits for all cores, so nothing else of the report runs beside it.
+rule speed:
+    input: 'nbs/experiments/speed.ipynb', map(record, P.record_names)
+    output: f'{RUNS}/benchmarks/speed.json', notebook('speed', 'html')
+    log: notebook('speed', 'ipynb')
+    threads: workflow.cores
     shell: RUN
 
+rule tables:
+    input: 'nbs/experiments/tables.ipynb', 'data/paper.json', 'vsrprune/results.py', PROFILE, RECORDS
+    output: TABLE_FILES, notebook('tables', 'html')
+    log: notebook('tables', 'ipynb')
+    shell: RUN + FROM
+
 rule figures:
-    input: 'nbs/experiments/figures.ipynb', 'data/paper.json', 'vsrprune/results.py', RECORDS
+    input: 'nbs/experiments/figures.ipynb', 'data/paper.json', 'vsrprune/results.py', PROFILE, RECORDS
     output: FIGURE_FILES, notebook('figures', 'html')
     log: notebook('figures', 'ipynb')
-    shell: RUN
+    shell: RUN + FROM
+
+if not KEPT:
+    rule qualitative:
+        input: 'nbs/experiments/qualitative.ipynb', 'vsrprune/results.py', PROFILE, map(record, P.record_names)
+        output: CROPS, notebook('qualitative', 'html')
+        log: notebook('qualitative', 'ipynb')
+        shell: RUN
 
 # The epoch fixes the dates inside the PDF: the same records give the same bytes.
 rule paper:
-    input: 'paper/report.tex', 'paper/references.bib', TABLE_FILES, FIGURE_FILES
+    input: 'paper/report.tex', 'paper/references.bib', [p for p in [f'paper/discussion-{NAME}.tex'] if Path(p).exists()], TABLE_FILES, FIGURE_FILES, CROPS
     output: f'paper/report-{NAME}.pdf'
     log: f'{RUNS}/latex.log'
     shell:

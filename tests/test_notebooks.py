@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 NBS = ROOT/'nbs'
 NOTEBOOKS = sorted(p.relative_to(NBS) for p in NBS.rglob('*.ipynb')
                    if not any(part[0] in '._' for part in p.relative_to(NBS).parts))
-SECONDS = 300
+SECONDS = 600
 RUN = '''
 import sys
 from pathlib import Path

@@ -1,6 +1,7 @@
 "The report once the whole way, with the profile made for it: every step through Snakemake and papermill, in the repository itself"
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -28,34 +29,42 @@ def built():
     "The smoke report from nothing, killed once on the way and then finished"
     for product in [RUNS, *PRODUCTS]: shutil.rmtree(product) if product.is_dir() else product.unlink(missing_ok=True)
     first = subprocess.Popen(COMMAND, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
-    dense, waited = RUNS/'curves'/'dense.csv', time.monotonic() + 200
-    while not dense.exists() and first.poll() is None and time.monotonic() < waited: time.sleep(0.1)
+    waited = time.monotonic() + 300
+    while not (trained := [*(RUNS/'states').glob('trial-*.pt')]) and first.poll() is None and time.monotonic() < waited: time.sleep(0.1)
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate()
-    assert dense.exists(), 'the dense network was not trained'
-    trained, = (RUNS/'states').glob('dense-*.pt')
-    before = trained.stat().st_mtime_ns
+    assert trained, 'nothing was trained'
+    before = trained[0].stat().st_mtime_ns
     status, said = report()
     assert status == (0 if HAS_TEX else 1), said
-    return said, trained.stat().st_mtime_ns - before     # 0: a finished training is read, not written again
+    return said, trained[0], trained[0].stat().st_mtime_ns - before     # 0: a finished training is read, not written again
 
 
 def test_a_killed_report_goes_on_without_training_again(built):
-    said, touched = built
-    assert 'baseline: running' in said and 'unstructured-0.5-s0: done' in said
-    assert len(list((RUNS/'states').glob('dense-[0-9a-f]*.pt'))) == 1, 'the training was begun anew'
+    said, trained, touched = built
+    assert 'running' in said and 'structured-0.1-s0: done' in said
+    assert len([*(RUNS/'states').glob(f'{trained.name[:-16]}*.pt')]) == 1, 'the training was begun anew'
     assert touched == 0, 'a finished training was done again'
 
 
+def test_it_says_which_run_of_how_many(built):
+    said = built[0]
+    counted = re.findall(r'\[(\d+) of (\d+)\] \S+: done', said)
+    assert counted and [int(n) for n, _ in counted] == list(range(1, len(counted) + 1)) and len({total for _, total in counted}) == 1
+    assert 'left' in said and 'Finished jobid' not in said
+
+
 def test_every_run_left_a_record(built):
-    from vsrprune.experiments import Profile
+    from vsrprune.profiles import Profile
     from vsrprune.results import read_records
     records = read_records(RUNS/'records')
     profile = Profile.load('smoke')
-    assert len(records) == 3 + 2*len(profile.unstructured)
+    assert {r.name for r in records} == set(profile.record_names)
+    dense = next(r for r in records if r.method == 'dense')
     for r in records:
         assert len(r.scores.clips) == 3 and 10 < r.scores.psnr < 60, r.name
-        if r.method == 'unstructured': assert r.ratio == pytest.approx(r.ratio_asked, abs=1e-4)
+        if r.method == 'unstructured': assert r.ratio == pytest.approx(r.ratio_asked, abs=1e-3) and r.cost.macs == dense.cost.macs
+        if r.method == 'structured': assert 0 < r.ratio < 2*r.ratio_asked and r.cost.macs + r.cost.macs_flow < dense.cost.macs + dense.cost.macs_flow
 
 
 def test_weights_on_disk_are_those_in_the_records(built):
@@ -68,7 +77,8 @@ def test_weights_on_disk_are_those_in_the_records(built):
 def test_table_figures_and_pages_are_there(built):
     table = (ROOT/'paper'/'tables'/'smoke'/'unstructured.tex').read_text()
     assert 'paper (REDS)' in table and 'ours (stills)' in table and '0.82' in table
-    for figure in ('figure1', 'figure2'): assert (ROOT/'figures'/'smoke'/f'{figure}.png').stat().st_size > 10_000
+    for name in ('structured', 'ablation', 'claims'): assert r'\bottomrule' in (ROOT/'paper'/'tables'/'smoke'/f'{name}.tex').read_text()
+    for n in range(1, 6): assert (ROOT/'figures'/'smoke'/f'figure{n}.png').stat().st_size > 10_000
     assert 'bicubic' in (RUNS/'notebooks'/'tables.html').read_text()
 
 
@@ -87,3 +97,23 @@ def test_a_second_call_computes_nothing(built):
     assert status == (0 if HAS_TEX else 1), said
     assert {p: p.stat().st_mtime_ns for p in before} == before
     assert 'running' not in said
+
+
+def test_records_are_kept_and_a_report_is_built_from_them(built, tmp_path):
+    "`make records`, then the same tables from the kept records alone, in a clone without runs"
+    clone = tmp_path/'clone'
+    shutil.copytree(ROOT, clone, ignore=shutil.ignore_patterns('.venv', '.git', '.snakemake', 'runs', 'build'))
+    from vsrprune.experiments import finished_records
+    from vsrprune.profiles import Profile
+    from vsrprune.results import keep_records
+    keep_records(finished_records(Profile.load('smoke')), clone/'data'/'records'/'smoke')
+    assert any(json.loads(p.read_text())['cost']['speedup'] for p in (clone/'data'/'records'/'smoke').glob('structured-*-finetuned.json'))
+    profile = clone/'data'/'profiles'/'smoke.yaml'
+    profile.write_text(profile.read_text() + 'committed: true\n')
+    tables = clone/'paper'/'tables'/'smoke'
+    shutil.rmtree(tables)
+    done = subprocess.run(COMMAND, cwd=clone, env=os.environ | {'PYTHONPATH': str(clone)}, capture_output=True, text=True, timeout=200)
+    said = done.stdout + done.stderr
+    assert done.returncode == (0 if HAS_TEX else 1), said
+    assert 'tables: done' in said and 'structured-0.1-s0: running' not in said and not (clone/'data'/'runs'/'smoke'/'records').exists()
+    for name in ('structured.tex', 'numbers.tex'): assert (tables/name).read_text() == (ROOT/'paper'/'tables'/'smoke'/name).read_text()

@@ -20,9 +20,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as safetensors_bytes
 from torch import nn
 
-from .basicvsr import BasicVSR, Document, FlowWidths, Plan
+from .basicvsr import BasicVSR, FlowWidths, Plan
 from .flow import SPyNet, spynet_widths
-from .frames import InputError, replacing
+from .frames import Document, InputError, replacing
 
 # %% ../nbs/05_checkpoints.ipynb #afbc33ba
 # (in their names, in ours), tried in this order; the last two serve files of a bare SPyNet

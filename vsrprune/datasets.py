@@ -231,9 +231,16 @@ def _clips_under(path:Path):
     if not clips and not images: raise InputError(f'{path}: no clips here; expected frames ({", ".join(IMAGES[:4])} …), videos, or folders of frames.')
     return clips or [path]
 
+def _split(clips, split, path):
+    "Of the clips of a folder, every tenth, beginning with the fifth, is for validation"
+    if split == 'evaluation': return clips
+    chosen = [c for i, c in enumerate(clips) if (i % 10 == 4) == (split == 'validation')]
+    if not chosen: raise InputError(f'{path}: {len(clips)} clips are too few to hold one out for validation; at least 5 are needed.')
+    return chosen
+
 def clip_pairs(name:str|Path,              # 'stills', 'vid4', 'reds4', or a path (below `root` if given): video, folder of frames, folder of clips
                root:Path|None=None,        # where to look; for the benchmarks `data_root()` by default
-               split:str='evaluation',     # of `stills`
+               split:str='evaluation',     # 'train', 'validation', or 'evaluation' (of a folder: all of it)
                kind:str='BI',              # degradation: 'BI' or 'BD'
                frames:int|None=None,       # at most so many frames of each clip
               )->list[Pair]:
@@ -246,7 +253,7 @@ def clip_pairs(name:str|Path,              # 'stills', 'vid4', 'reds4', or a pat
         gt, lq = benchmark_folders(name, root, kind)
         return [Pair(clip, read(gt/clip), lq and partial(read_clip, lq/clip, frames=frames), kind) for clip in BENCHMARKS[name].lengths]
     path = Path(root or '')/name
-    return [Pair(clip.stem if clip.is_file() else clip.resolve().name, read(clip), kind=kind) for clip in _clips_under(path)]
+    return [Pair(clip.stem if clip.is_file() else clip.resolve().name, read(clip), kind=kind) for clip in _split(_clips_under(path), split, path)]
 
 # %% ../nbs/01_datasets.ipynb #4a648520
 def mirrored(start:int, length:int, clip_frames:int)->np.ndarray:

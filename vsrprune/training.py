@@ -105,13 +105,14 @@ def _set_learning(model, optimizer, recipe, iteration):
     learns = iteration >= recipe.flow_frozen and recipe.flow_scale > 0
     for p in model.spynet.parameters(): p.requires_grad_(learns)
 
-def train(model,                                       # a BasicVSR; trained in place
-          crops:Crops,                                 # training crops
+def train(model,                                       # a BasicVSR, or another network with a `spynet`; trained in place
+          crops:Crops,                                 # training crops, or what gives batches as they do
           recipe:Recipe,
           callbacks:Iterable[Callable]=(),             # each called as callback(model, iteration) after a step
           state:str|Path|None=None,                    # file that holds the training state; resumed from if it exists
           save_every:int=100,                          # iterations between saved states
           progress:bool=True,                          # show a bar
+          loss_of:Callable=charbonnier,                # (output, target) to a scalar
          )->pd.DataFrame:                              # iteration, loss, lr
     "Train until the recipe's last iteration, from `state` if it is there; the model is left in eval mode"
     if (crops.frames, crops.size, crops.seed, crops.stream) != (recipe.frames, recipe.size, recipe.seed, recipe.stream):
@@ -130,7 +131,7 @@ def train(model,                                       # a BasicVSR; trained in 
         for iteration in range(len(losses), recipe.iterations):
             _set_learning(network, optimizer, recipe, iteration)
             lq, gt = (side.to(accelerator.device) for side in crops.batch(iteration, recipe.batch))
-            loss = charbonnier(model(lq), gt)      # Accelerate returns float32 whatever it computes in
+            loss = loss_of(model(lq), gt)      # Accelerate returns float32 whatever it computes in
             if not loss.isfinite():
                 raise InputError(f'training: the loss is {loss.item()} at iteration {iteration}; lower the learning rate ({recipe.lr:g}).')
             optimizer.zero_grad()
@@ -143,7 +144,8 @@ def train(model,                                       # a BasicVSR; trained in 
     finally:
         bar.close()
         accelerator.unwrap_model(model, keep_fp32_wrapper=False)
-        network.__dict__.pop('forward', None)       # what unwrapping leaves behind hides the class's own `forward`
+        # what unwrapping leaves behind hides the class's own `forward`, and makes a second training of this network skip autocast
+        for left in ('forward', '_is_accelerate_prepared'): network.__dict__.pop(left, None)
         for p, learns in learnt.items(): p.requires_grad_(learns)
         network.eval()
     return pd.DataFrame(dict(iteration=range(len(losses)), loss=losses, lr=[recipe.lr_at(i) for i in range(len(losses))]))

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -111,7 +112,7 @@ NOISE = re.compile(r'job +count|-{5,}|Job stats:|\[\w{3} \w{3} |Finished jobid|E
 
 class Progress:
     "Follows what Snakemake and the runs print, and says which run of how many is done and about how long the rest takes"
-    def __init__(self): self.counts, self.done, self.started = {}, [], time.monotonic()
+    def __init__(self): self.counts, self.done, self.started, self.shown = {}, [], time.monotonic(), {}
 
     def line(self, text:str)->str|None:
         "What to print for a line: the line itself, one of ours, or nothing"
@@ -119,9 +120,16 @@ class Progress:
             if table[1] not in ('total', 'all', 'without_pdf'): self.counts[table[1]] = int(table[2])
             return None
         if not text.strip() or NOISE.match(text): return None
+        if bar := re.match(r'(.+?): +(\d+)%\|.*<([\d:?]+)', text): return self._bar(*bar.groups())
         if not (finished := re.fullmatch(r'(.+): done in [0-9]+ s', text)): return text
         self.done.append(self._kind(finished[1]))
         return f'[{len(self.done)} of {sum(self.counts.values())}] {text}{self._left()}'
+
+    def _bar(self, run, percent, left, every=20):
+        "A training's progress, once in so many seconds"
+        if time.monotonic() - self.shown.get(run, self.started) < every: return None
+        self.shown[run] = time.monotonic()
+        return f'{run}: training, {percent} %, {left} left'
 
     def _kind(self, run): return max((kind for kind in self.counts if run.startswith(kind)), key=len, default=run)
 
@@ -132,13 +140,12 @@ class Progress:
         return f'; about {minutes:.0f} min left' if minutes >= 1 else '; less than a minute left'
 
 def follow(pipe, progress:Progress):
-    "Print what comes through a pipe, whole lines through `progress`, a bar as it is drawn"
+    "Print what comes through a pipe as `progress` will have it; a bar redraws its line, and each drawing counts as one"
     rest = b''
     while chunk := pipe.read1(4096):
-        *lines, rest = (rest + chunk).split(b'\n')
+        *lines, rest = re.split(rb'[\r\n]', rest + chunk)
         for line in lines:
             if (shown := progress.line(line.decode(errors='replace'))) is not None: print(shown, file=sys.stderr, flush=True)
-        if rest.endswith((b' ', b']')) and b'\r' in rest: print(rest.decode(errors='replace'), end='', file=sys.stderr, flush=True); rest = b''
 
 # %% ../nbs/40_cli.ipynb #0d7a7ce6
 def snakemake(target:str, **config:str)->int:
@@ -178,7 +185,8 @@ def _begin(wanted, checkpoint:str, rerun:bool)->dict[str, str]:
     if any(not (wanted.runs/'records'/f'{name}.json').exists() for name in wanted.record_names):
         from vsrprune.experiments import clips, training_clips
         for name in (wanted.data, wanted.pictures): clips(name)     # data that is missing is told now, not in an hour
-        training_clips(wanted)
+        with warnings.catch_warnings(record=True) as said: training_clips(wanted)
+        for warning in said: typer.echo(str(warning.message), err=True)
     wanted.runs.mkdir(parents=True, exist_ok=True)
     if rerun: unfinished.touch()
     if checkpoint: brought.write_text(str(Path(checkpoint).resolve()))

@@ -17,7 +17,7 @@ import subprocess
 import time
 import warnings
 from dataclasses import asdict
-from functools import partial
+from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -28,7 +28,7 @@ import torch
 from safetensors import safe_open
 
 from . import checkpoints, cost
-from .basicvsr import BasicVSR, restore
+from .basicvsr import BasicVSR, Plan, restore
 from .datasets import BENCHMARKS, clip_pairs, data_root
 from .frames import InputError, replacing, repo_root
 from .metrics import bicubic, evaluate, psnr
@@ -99,11 +99,16 @@ def dense_network(profile:Profile)->BasicVSR:
     return checkpoints.load(dense_path(profile) if dense_path(profile).exists() else bring_dense(profile))
 
 # %% ../nbs/32_experiments.ipynb #4098c047
+@lru_cache
+def _peak_mb(plan:str, size:tuple)->float:
+    "Networks of one plan take the same memory: measured once"
+    return cost.peak_mb(BasicVSR(Plan.from_json(plan)), size)
+
 def costs(model:BasicVSR, path:Path, size:tuple)->Cost:
     "What a network and its file cost, for low-resolution frames of `size`"
     macs = cost.macs(model, size)
     return Cost(params=cost.params(model), nonzeros=cost.nonzeros(model), params_flow=cost.params(model.spynet), nonzeros_flow=cost.nonzeros(model.spynet), macs=macs.network, macs_flow=macs.flow,
-                bytes=path.stat().st_size, peak_mb=cost.peak_mb(model, size))
+                bytes=path.stat().st_size, peak_mb=_peak_mb(Plan.of(model).to_json(), size))
 
 def measure(profile:Profile,
             path:Path|None,              # weights to score; None for bicubic
@@ -142,7 +147,7 @@ def _train(model, profile, name, recipe, callbacks=(), progress=False):
     crops, about = recipe.crops(pairs), asdict(recipe) | dict(clips=len(pairs), data=used)
     key = hashlib.sha256(json.dumps([about, crops.digest]).encode())
     for weights in model.state_dict().values(): key.update(weights.detach().cpu().contiguous().numpy())
-    history = train(model, crops, recipe, callbacks, profile.runs/'states'/f'{name}-{key.hexdigest()[:12]}.pt', progress=progress)
+    history = train(model, crops, recipe, callbacks, profile.runs/'states'/f'{name}-{key.hexdigest()[:12]}.pt', progress=progress and name)
     with replacing(profile.runs/'curves'/f'{name}.csv') as beside: history.to_csv(beside, index=False)
     return history, about
 

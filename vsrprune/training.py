@@ -111,7 +111,7 @@ def train(model,                                       # a BasicVSR, or another 
           callbacks:Iterable[Callable]=(),             # each called as callback(model, iteration) after a step
           state:str|Path|None=None,                    # file that holds the training state; resumed from if it exists
           save_every:int=100,                          # iterations between saved states
-          progress:bool=True,                          # show a bar
+          progress:bool|str=True,                      # show a bar; a text names it
           loss_of:Callable=charbonnier,                # (output, target) to a scalar
          )->pd.DataFrame:                              # iteration, loss, lr
     "Train until the recipe's last iteration, from `state` if it is there; the model is left in eval mode"
@@ -123,7 +123,7 @@ def train(model,                                       # a BasicVSR, or another 
     model, optimizer = accelerator.prepare(network, _optimizer(network, recipe))
     state, losses = state and Path(state), []
     learnt = {p: p.requires_grad for p in network.parameters()}
-    bar = tqdm(total=recipe.iterations, disable=not progress, desc='training', unit='it', mininterval=2)
+    bar = tqdm(total=recipe.iterations, disable=not progress, desc=progress if isinstance(progress, str) else 'training', unit='it', mininterval=2)
     try:
         for callback in callbacks: callback(network, -1)          # what must hold after each step must hold before the first
         if state and state.exists(): losses = _load_state(state, network, optimizer, recipe)

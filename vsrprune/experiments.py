@@ -35,7 +35,7 @@ from .metrics import bicubic, evaluate, psnr
 from .profiles import ABLATED, Profile, structured_options, unstructured_options
 from .results import Cost, Record, Speedup, read_records, record_name, write_record, write_text
 from .structured import prune_filters, prune_misaligned, removed_share
-from .training import Recipe, has_bfloat16, train
+from .training import Recipe, finetuning_recipe, has_bfloat16, train
 from .unstructured import prune_weights
 
 # %% ../nbs/32_experiments.ipynb #9c011c70
@@ -137,9 +137,9 @@ def measure_dense(profile:Profile, checkpoint:str='')->tuple[Record, Record]:
 
 # %% ../nbs/32_experiments.ipynb #e4f57ba0
 def _recipe(profile:Profile, lr:float, iterations:int, seed:int)->Recipe:
-    "The profile's fine-tuning recipe; its stream is not that of the baseline's training, so the crops are other ones"
+    "The fine-tuning recipe of the profile"
     how = profile.finetuning
-    return Recipe(iterations, how.batch, how.frames, how.size, lr, flow_scale=how.flow_scale, seed=seed, stream=1)
+    return finetuning_recipe(iterations, lr, seed, how.batch, how.frames, how.size, how.flow_scale)
 
 def _train(model, profile, name, recipe, callbacks=(), progress=False):
     "Train, resuming if interrupted: the curve, and what the record says about the training"

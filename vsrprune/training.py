@@ -157,9 +157,10 @@ def finetuning_recipe(iterations:int=1000,    # as in the paper
                       batch:int=4,
                       frames:int=5,
                       size:int=32,
+                      flow_scale:float=0.125, # learning rate of SPyNet, times that of the rest; 0 freezes it
                      )->Recipe:
     "A recipe that starts from a good network: SPyNet learns at an eighth of the learning rate"
-    return Recipe(iterations, batch, frames, size, lr, flow_scale=0.125, seed=seed, stream=1)     # not the crops of the training before
+    return Recipe(iterations, batch, frames, size, lr, flow_scale=flow_scale, seed=seed, stream=1)     # not the crops of the training before
 
 def finetune(model, crops_of:list[Pair], recipe:Recipe|None=None, **options)->pd.DataFrame:
     "`train` with crops of these pairs by a fine-tuning recipe; options as for `train`"

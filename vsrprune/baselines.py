@@ -6,7 +6,8 @@ __all__ = ['FARTHEST', 'CARD', 'known_flow', 'Motions', 'PairFlow', 'flow_loss',
            'baseline_folder', 'train_baseline', 'weights_path', 'about_training', 'score_baseline', 'model_card',
            'make_baseline', 'available']
 
-# %% ../nbs/33_baselines.ipynb #7a5da6d7
+# %% ../nbs/33_baselines.ipynb #a0a4ecad
+import copy
 import json
 import math
 import time
@@ -106,11 +107,12 @@ class BaselineWidths(Document):
     def plan(self)->Plan: return Plan.dense(self.features, self.blocks, self.tail, flow=(self.flow,)*LEVELS)
 
 class FlowTraining(Document):
-    "How SPyNet is trained on known motion"
+    "A stage of training SPyNet on known motion"
     iterations: Positive
-    batch: Positive = 8
-    size: Positive = 64
+    batch: Positive = 32
+    size: Positive = 32
     lr: LearningRate = 1e-3
+    shared: bool = False        # all levels are one network
 
 class JointTraining(Document):
     "How the whole network is trained; see `training.Recipe`"
@@ -128,7 +130,7 @@ class Baseline(Document):
     about: str
     widths: BaselineWidths
     data: Annotated[tuple[str, ...], Field(min_length=1)]        # 'stills' or paths under the data root
-    flow: FlowTraining
+    flow: Annotated[tuple[FlowTraining, ...], Field(min_length=1)]   # stage after stage
     training: JointTraining
     validate_every: Positive = 500                               # iterations
     validation_frames: Positive = 7                              # of each validation clip
@@ -174,14 +176,19 @@ def last_fifth(curve:pd.DataFrame)->float:
 
 # %% ../nbs/33_baselines.ipynb #40826325
 def train_flow(spynet:SPyNet, baseline:Baseline, crops_of:list[Pair], folder:Path, progress:bool=True)->pd.DataFrame:
-    "Train SPyNet on known motion, in place; resumes from `folder`. Returns the loss curve (pixels)"
-    recipe = Recipe(frames=1, seed=baseline.seed, stream=2, **baseline.flow.model_dump())
-    return train(PairFlow(spynet), Motions(recipe.crops(crops_of)), recipe, state=folder/'flow.pt', progress=progress, loss_of=flow_loss)
+    "Train SPyNet on known motion, in place, stage after stage; resumes from `folder`. Returns the loss curve (pixels)"
+    curves = []
+    for i, stage in enumerate(baseline.flow):
+        recipe = Recipe(frames=1, seed=baseline.seed, stream=2 + i, **stage.model_dump(exclude={'shared'}))
+        if stage.shared: spynet.levels = nn.ModuleList([spynet.levels[0]]*LEVELS)
+        curves.append(train(PairFlow(spynet), Motions(recipe.crops(crops_of)), recipe, state=folder/f'flow-{i}.pt', progress=progress, loss_of=flow_loss).assign(stage=i))
+        spynet.levels = nn.ModuleList(copy.deepcopy(level) for level in spynet.levels)
+    return pd.concat(curves, ignore_index=True)
 
 @torch.no_grad()
 def flow_error(spynet:SPyNet, pairs:list[Pair], size:int=48, batches:int=8)->tuple[float, float]:
     "Endpoint error on known motion of these clips, in pixels: of the network, and of assuming that nothing moves"
-    motions = Motions(Recipe(frames=1, size=size, seed=0, stream=3).crops(pairs))
+    motions = Motions(Recipe(frames=1, size=size, seed=0, stream=9).crops(pairs))
     found = [(endpoint_error(spynet(frames[:, 0], frames[:, 1]), true).mean(), endpoint_error(torch.zeros_like(true), true).mean())
              for frames, true in (motions.batch(i, 8) for i in range(batches))]
     return tuple(float(np.mean(side)) for side in zip(*found))
@@ -220,7 +227,7 @@ def about_training(baseline:Baseline, folder:Path)->dict:
     flow = json.loads((folder/'flow.json').read_text())
     how = dict(data=' and '.join(baseline.data), clips=len(joined(baseline.data, 'train')), validation_clips=len(joined(baseline.data, 'validation')))
     return dict(name=baseline.name) | how | baseline.training.model_dump() | dict(
-        seed=baseline.seed, flow_iterations=baseline.flow.iterations, flow_error=round(flow['error'], 2), flow_unmoved=round(flow['unmoved'], 2),
+        seed=baseline.seed, flow_iterations=sum(stage.iterations for stage in baseline.flow), flow_error=round(flow['error'], 2), flow_unmoved=round(flow['unmoved'], 2),
         validation_psnr=round(curve.psnr.iloc[-1], 2), last_fifth=round(last_fifth(curve), 3))
 
 def score_baseline(path:Path, names:Iterable[str])->pd.DataFrame:
@@ -265,9 +272,10 @@ PSNR in dB and SSIM, whole clips, by the protocols `stills` and `vid4` of `vsrpr
 See [LICENSE](LICENSE). {licence}
 """
 
-# %% ../nbs/33_baselines.ipynb #92b39cf8
+# %% ../nbs/33_baselines.ipynb #5614990e
 def _training_text(baseline, facts)->str:
-    return (f"SPyNet first, alone: {baseline.flow.iterations:,} iterations on known motion made of the training clips, batches of {baseline.flow.batch} pairs of {baseline.flow.size} x {baseline.flow.size} pixels. "
+    stages = ', then '.join(f"{s.iterations:,} iterations with batches of {s.batch} pairs of {s.size} x {s.size} pixels{', all levels being one network' if s.shared else ''}" for s in baseline.flow)
+    return (f"SPyNet first, alone, on known motion made of the training clips: {stages}. "
             f"Its endpoint error on held-out clips was then {facts['flow_error']} pixels, where assuming no motion has {facts['flow_unmoved']}. "
             f"Then everything: {facts['iterations']:,} iterations on {facts['clips']} clips ({facts['data']}), batches of {facts['batch']} crops of {facts['frames']} frames of {facts['size']} x {facts['size']} low-resolution pixels, "
             f"Charbonnier loss, Adam, cosine from {facts['lr']:g}, SPyNet at {facts['flow_scale']:g} of that; seed {facts['seed']}. Vid4 and the evaluation photographs were never seen.")

@@ -7,9 +7,9 @@ __all__ = ['Share', 'Count', 'METHODS', 'STAGES', 'PAPER', 'VARIANTS', 'SIZES', 
            'ABLATION', 'PRINT_STYLE', 'LOOKS', 'PARTS', 'ClipScores', 'RecordScores', 'Speedup', 'Cost', 'record_name',
            'Record', 'write_text', 'write_record', 'read_records', 'keep_records', 'select', 'fair_reference',
            'fair_drop', 'paper', 'compare', 'unstructured_table', 'structured_table', 'printed', 'count', 'giga',
-           'percent', 'latex_text', 'tabular', 'to_latex', 'ablation_table', 'ablation_latex', 'claims_table',
-           'claims_latex', 'numbers', 'numbers_tex', 'draw_unstructured', 'draw_structured', 'save_figure',
-           'draw_ablation', 'draw_crops']
+           'percent', 'latex_text', 'tabular', 'to_latex', 'psnr_by_frame', 'ablation_table', 'ablation_latex',
+           'claims_table', 'claims_latex', 'numbers', 'numbers_tex', 'draw_unstructured', 'draw_structured',
+           'save_figure', 'draw_ablation', 'draw_crops']
 
 # %% ../nbs/30_results.ipynb #c44a6b93
 import json
@@ -275,7 +275,7 @@ def percent(share:float)->str:
 DECIBEL, SIMILARITY = partial(printed, digits=2), partial(printed, digits=4)
 FORMATS = {**dict.fromkeys(('weights', 'weights_without_flow'), count), **dict.fromkeys(('macs', 'macs_with_flow'), giga),
            **dict.fromkeys(('reached', 'macs_removed'), percent), **dict.fromkeys(('ssim', 'ssim_finetuned', 'ssim_drop'), SIMILARITY),
-           **dict.fromkeys(('psnr', 'psnr_finetuned', 'drop_pruned', 'drop', 'fair_drop', 'warp_error'), DECIBEL)}
+           **dict.fromkeys(('psnr', 'psnr_finetuned', 'psnr_first', 'psnr_last', 'drop_pruned', 'drop', 'fair_drop', 'warp_error'), DECIBEL)}
 
 # %% ../nbs/30_results.ipynb #e3801f0d
 HEADINGS = dict(source=('', ''), network=('', ''), weights_without_flow=('weights', 'w/o flow'), weights=('weights', 'with'),
@@ -316,17 +316,27 @@ def to_latex(table:pd.DataFrame)->str:
 ABLATION = dict(flow=('only SPyNet', dict(only='flow')), inner=('only inner widths', dict(only='inner')), stream=('only stream and state', dict(only='stream')),
                 tail=('only the tail', dict(only='tail')), aligned=('all, aligned', {}), misaligned=('all, misaligned', dict(alignment='misaligned')))
 
+def _ablated(records:list[Record], part:str, ratio:float)->list[Record]:
+    "Records of one part of the ablation; all parts aligned are those of table 2"
+    experiment, options = 'structured' if part == 'aligned' else 'ablation', dict(criterion='l1') | ABLATION[part][1]
+    return _found(records, experiment=experiment, method='structured', options=options, ratio_asked=ratio, stage='pruned')
+
+def psnr_by_frame(records:list[Record])->np.ndarray:
+    "PSNR frame by frame, mean over clips and records, as far as the shortest clip goes; dB"
+    clips = [clip.frames for record in records for clip in record.scores.clips.values()]
+    return np.mean([frames[:min(map(len, clips))] for frames in clips], axis=0)
+
 def ablation_table(records:list[Record])->pd.DataFrame:
-    "PSNR right after pruning parts of the network, one row per part and ratio; bicubic and dense for reference"
+    "PSNR right after pruning parts of the network, one row per part and ratio, over the whole clips and of their first and last frames; bicubic and dense for reference"
     dense, bicubic = _dense(records), _found(records, method='bicubic', stage='dense')
     ratios = sorted({r.ratio_asked for r in select(records, experiment='ablation')})
     if not ratios: raise InputError(f'{dense.profile}: no records of the ablation; run the report of this profile again.')
     rows = [dict(key=runs[0].method, part=runs[0].method, psnr=_mean(runs, 'psnr')) for runs in (bicubic, [dense])]
-    for part, (name, options) in ABLATION.items():
-        experiment = 'structured' if part == 'aligned' else 'ablation'
+    for part, (name, _) in ABLATION.items():
         for ratio in ratios:
-            runs = _found(records, experiment=experiment, method='structured', options=dict(criterion='l1') | options, ratio_asked=ratio, stage='pruned')
-            rows.append(dict(key=f'ablation-{part}-{_percent(ratio)}', part=name, ratio=ratio, psnr=_mean(runs, 'psnr'), **_sizes(runs[0].cost)))
+            runs = _ablated(records, part, ratio)
+            by_frame = psnr_by_frame(runs)
+            rows.append(dict(key=f'ablation-{part}-{_percent(ratio)}', part=name, ratio=ratio, psnr=_mean(runs, 'psnr'), psnr_first=by_frame[0], psnr_last=by_frame[-1], **_sizes(runs[0].cost)))
     table = pd.DataFrame(rows).set_index('key')
     macs = dense.cost.macs + dense.cost.macs_flow
     return table.assign(drop=(dense.scores.psnr - table.psnr).where(table.ratio > 0), macs_removed=1 - table.macs_with_flow/macs)
@@ -355,7 +365,7 @@ def _told(rows:pd.DataFrame, key:str, template:str)->str:
     "A template filled with a row as printed; a dash where there is no such row"
     if key not in rows.index: return '--'
     row = rows.loc[key]
-    return template.format(network=row.network, **{column: show(row[column]) for column, show in FORMATS.items()})
+    return template.format(network=row.network, **{column: show(row[column]) for column, show in FORMATS.items() if column in row})
 
 def _span(rows:pd.DataFrame, variant:str, column:str)->str:
     "From the smallest to the largest value of a variant's ratios"
@@ -420,7 +430,7 @@ def _row_numbers(records)->dict[str, str]:
     values = {f'{key}.{c}': FORMATS[c](row[c]) for table in tables for key, row in table.iterrows() for c in table if c in FORMATS}
     most = ours.ratio[ours.index.str.startswith(variant)].idxmax()
     scope = {'global': 'one ranking over the whole network', 'layer': 'each layer ranked by itself'}[_paper_scope(records)]
-    return values | {f'most.{c}': values[f'{most}.{c}'] for c in FORMATS} | {'most.ratio': _percent(ours.ratio[most]), 'scope': scope}
+    return values | {f'most.{c}': values[f'{most}.{c}'] for c in FORMATS if f'{most}.{c}' in values} | {'most.ratio': _percent(ours.ratio[most]), 'scope': scope}
 
 # %% ../nbs/30_results.ipynb #95d0f5ea
 def _dense_numbers(records)->dict[str, str]:
@@ -511,16 +521,22 @@ def save_figure(figure, path:str|Path)->list[Path]:
 PARTS = dict(flow=dict(color='#56B4E9', marker='v'), inner=dict(color='#009E73', marker='s'), stream=dict(color='#CC79A7', marker='^'), tail=dict(color='#E69F00', marker='D'),
              aligned=dict(color='black', marker='o'), misaligned=dict(color='#D55E00', marker='X'))
 
-def draw_ablation(ax,                           # one matplotlib axes
+def draw_ablation(axes,                         # two matplotlib axes
                   records:list[Record]):
-    "PSNR right after pruning parts of the network, against the share of their filters"
+    "PSNR right after pruning parts of the network: against the share of their filters, and frame by frame at the least share"
+    ax, over_time = axes
     table = ablation_table(records)
     for part, look in PARTS.items():
         name = ABLATION[part][0]
         curve = table[table.part == name]
         ax.plot(100*curve.ratio, curve.psnr, **look, label=name)
     _draw_references(ax, table.psnr)
-    ax.set(xlabel='filters removed (%)', ylabel='PSNR before fine-tuning (dB)', xticks=_ticks(table.ratio))
+    ax.set(title='whole clips', xlabel='filters removed (%)', ylabel='PSNR before fine-tuning (dB)', xticks=_ticks(table.ratio))
+    dense, least = psnr_by_frame([_dense(records)]), table.ratio.min()
+    over_time.plot(dense, color='0.25', ls=':', lw=0.8)
+    for part in ('aligned', 'misaligned'): over_time.plot(psnr_by_frame(_ablated(records, part, least)), **PARTS[part] | dict(marker=None))
+    over_time.set(title=f'{_percent(least)} % of filters', xlabel='frame', ylabel='PSNR (dB)')
+    over_time.xaxis.get_major_locator().set_params(integer=True)
     _draw_legend(ax, 3)
 
 # %% ../nbs/30_results.ipynb #5fed2ced

@@ -284,8 +284,8 @@ HEADINGS = dict(source=('', ''), network=('', ''), weights_without_flow=('weight
                 drop=('drop (dB)', 'plain'), fair_drop=('drop (dB)', 'fair'))
 
 def latex_text(text:str)->str:
-    "Plain text, safe in LaTeX"
-    return re.sub(r'([_%&#${}])', r'\\\1', re.sub(r'[\\^~]', ' ', text))
+    "Plain text, safe in LaTeX; what stands before a number is a minus, not a hyphen"
+    return re.sub(r'(?<![\w-])-(?=\d)', '$-$', re.sub(r'([_%&#${}])', r'\\\1', re.sub(r'[\\^~]', ' ', text)))
 
 def tabular(align:str,                           # LaTeX column specification
             headings:list[tuple[str, str]],      # of each column: what it shares with its neighbours ('' for nothing), and its own
@@ -308,7 +308,7 @@ def tabular(align:str,                           # LaTeX column specification
 def to_latex(table:pd.DataFrame)->str:
     "Table 1 or 2 in LaTeX; a rule between sources, and a dash where there is no number"
     numeric = [column for column in table if column in FORMATS]
-    def cells(first, row): return [latex_text(row.source) if first else '', latex_text(row.network), *(FORMATS[c](row[c]) for c in numeric)]
+    def cells(first, row): return [latex_text(row.source) if first else '', latex_text(row.network), *(latex_text(FORMATS[c](row[c])) for c in numeric)]
     sections = [[cells(i == 0, row) for i, (_, row) in enumerate(rows.iterrows())] for _, rows in table.groupby('source', sort=False)]
     return tabular('@{}ll' + 'r'*len(numeric) + '@{}', [HEADINGS[column] for column in table], sections)
 

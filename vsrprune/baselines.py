@@ -3,8 +3,8 @@
 # %% auto #0
 __all__ = ['FARTHEST', 'CARD', 'known_flow', 'Motions', 'PairFlow', 'flow_loss', 'BaselineWidths', 'FlowTraining',
            'JointTraining', 'Baseline', 'joined', 'Validation', 'last_fifth', 'train_flow', 'flow_error',
-           'baseline_folder', 'train_baseline', 'weights_path', 'about_training', 'score_baseline', 'model_card',
-           'make_baseline', 'available']
+           'baseline_folder', 'train_joint', 'train_baseline', 'weights_path', 'about_training', 'score_baseline',
+           'model_card', 'make_baseline', 'available']
 
 # %% ../nbs/33_baselines.ipynb #a0a4ecad
 import copy
@@ -79,9 +79,9 @@ class Motions:
         places = torch.stack([ticks[None, :] + flow[0, 0], ticks[:, None] + flow[0, 1]], -1)[None]
         return F.grid_sample(frame, 2*places/(size - 1) - 1, mode='bicubic', padding_mode='reflection', align_corners=True)
 
-    def batch(self, iteration:int, size:int):
-        "A batch: frames (b, 2, 3, s, s) and flows (b, 2, s, s)"
-        return tuple(torch.stack(side) for side in zip(*(self.pair(iteration, i) for i in range(size))))
+    def batch(self, iteration:int, size:int, share:tuple[int, int]=(0, 1)):
+        "A batch, or the share (which, of how many) of one process: frames (b, 2, 3, s, s) and flows (b, 2, s, s)"
+        return tuple(torch.stack(side) for side in zip(*(self.pair(iteration, i) for i in range(share[0], size, share[1]))))
 
 # %% ../nbs/33_baselines.ipynb #21479d20
 class PairFlow(nn.Module):
@@ -115,7 +115,7 @@ class FlowTraining(Document):
     shared: bool = False        # all levels are one network
 
 class JointTraining(Document):
-    "How the whole network is trained; see `training.Recipe`"
+    "A stage of training the whole network; see `training.Recipe`"
     iterations: Positive
     batch: Positive = 4
     frames: Positive = 5
@@ -123,6 +123,7 @@ class JointTraining(Document):
     lr: LearningRate = 1e-3
     flow_scale: Annotated[float, Field(ge=0, le=1)] = 0.125     # as published
     flow_frozen: Annotated[int, Field(ge=0, strict=True)] = 0
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 class Baseline(Document):
     "A baseline and how it comes about"
@@ -131,7 +132,7 @@ class Baseline(Document):
     widths: BaselineWidths
     data: Annotated[tuple[str, ...], Field(min_length=1)]        # 'stills' or paths under the data root
     flow: Annotated[tuple[FlowTraining, ...], Field(min_length=1)]   # stage after stage
-    training: JointTraining
+    training: Annotated[tuple[JointTraining, ...], Field(min_length=1)]
     validate_every: Positive = 500                               # iterations
     validation_frames: Positive = 7                              # of each validation clip
     seed: Annotated[int, Field(ge=0, strict=True)] = 0
@@ -150,24 +151,26 @@ def joined(names:Iterable[str], split:str, **options)->list[Pair]:
     return [pair for name in names for pair in clips(name, split=split, **options)]
 
 class Validation:
-    "A callback that scores the network every so often on clips held out; the curve is kept in a file, so that it outlives an interruption"
+    "Scores the network every so often on clips held out; the curve, with the minutes it took, is kept in a file, so that it outlives an interruption"
     def __init__(self, pairs:list[Pair], every:int, path:Path):
-        self.clips, self.every, self.path = [(p.lq(), p.gt()) for p in pairs], every, Path(path)
-        self.floor = self._mean(bicubic)
+        self.clips, self.every, self.path, self.before = [(p.lq(), p.gt()) for p in pairs], every, Path(path), 0
+        self.floor, self.since = self._mean(bicubic), time.perf_counter()
 
     def _mean(self, restored)->float: return float(np.mean([psnr(restored(lq), gt).mean() for lq, gt in self.clips]))
 
     def __call__(self, model, iteration:int):
-        # a callback is called once before the first step, with a network that may yet be resumed
-        if (iteration + 1) % self.every or (iteration < 0 and self.path.exists()): return
+        done = self.before + iteration + 1          # `before`: iterations of the stages before
+        if done % self.every or (done and iteration < 0) or (iteration < 0 and self.path.exists()): return
         model.eval()
-        row = dict(iteration=iteration + 1, psnr=self._mean(partial(restore, model)))
+        before = self.curve[lambda c: c.iteration < done] if self.path.exists() else pd.DataFrame(dict(iteration=[], psnr=[], minutes=[]))
+        minutes = before.minutes.max() + (time.perf_counter() - self.since)/60 if done else 0.0
+        row = dict(iteration=done, psnr=self._mean(partial(restore, model)), minutes=round(minutes, 2))
         model.train()
-        before = self.curve[lambda c: c.iteration < row['iteration']] if self.path.exists() else None
-        with replacing(self.path) as beside: pd.concat([before, pd.DataFrame([row])]).to_csv(beside, index=False)
+        self.since = time.perf_counter()            # what validation takes is not training
+        with replacing(self.path) as beside: pd.DataFrame([*before.to_dict('records'), row]).astype(dict(iteration=int)).to_csv(beside, index=False)
 
     @property
-    def curve(self)->pd.DataFrame: return pd.read_csv(self.path)      # iteration, psnr (dB, RGB, mean over clips)
+    def curve(self)->pd.DataFrame: return pd.read_csv(self.path)      # iteration, psnr (dB, RGB, mean over clips), minutes of training
 
 def last_fifth(curve:pd.DataFrame)->float:
     "What a validation curve gained over its last fifth, in dB"
@@ -198,6 +201,16 @@ def baseline_folder(baseline:Baseline)->Path:
     "Where a training keeps its state: ignored by git"
     return repo_root()/'data'/'runs'/'baselines'/baseline.name
 
+def train_joint(model:BasicVSR, baseline:Baseline, crops_of:list[Pair], folder:Path, progress:bool=True)->pd.DataFrame:
+    "Train the whole network, in place, stage after stage; resumes from `folder`. Returns the loss curve"
+    validation = Validation(joined(baseline.data, 'validation', frames=baseline.validation_frames), baseline.validate_every, folder/'validation.csv')
+    curves = []
+    for i, stage in enumerate(baseline.training):
+        recipe = Recipe(seed=baseline.seed, stream=10*i, **stage.model_dump())
+        curves.append(train(model, recipe.crops(crops_of), recipe, state=folder/f'joint-{i}.pt', progress=progress, watch=[validation]).assign(stage=i))
+        validation.before += stage.iterations
+    return pd.concat(curves, ignore_index=True)
+
 def train_baseline(baseline:Baseline,
                    folder:Path|None=None,    # of states and curves; default `baseline_folder`
                    progress:bool=True,
@@ -210,10 +223,7 @@ def train_baseline(baseline:Baseline,
     model = BasicVSR(baseline.widths.plan())
     flow_history = train_flow(model.spynet, baseline, pairs, folder, progress)
     write_text(json.dumps(dict(zip(('error', 'unmoved'), flow_error(model.spynet, held_out)))), folder/'flow.json')
-    recipe = Recipe(seed=baseline.seed, **baseline.training.model_dump())
-    short = joined(baseline.data, 'validation', frames=baseline.validation_frames)
-    validation = Validation(short, baseline.validate_every, folder/'validation.csv')
-    history = train(model, recipe.crops(pairs), recipe, [validation], folder/'joint.pt', progress=progress)
+    history = train_joint(model, baseline, pairs, folder, progress)
     for name, curve in dict(flow=flow_history, joint=history).items():
         with replacing(folder/f'{name}.csv') as beside: curve.to_csv(beside, index=False)
     return model
@@ -221,13 +231,21 @@ def train_baseline(baseline:Baseline,
 # %% ../nbs/33_baselines.ipynb #c98cad33
 def weights_path(name:str)->Path: return repo_root()/'data'/'weights'/f'{name}.safetensors'
 
+def _told(stage:JointTraining)->str:
+    "A stage in words"
+    averaged = f', weights averaged with a decay of {stage.ema:g}' if stage.ema else ''
+    frozen = f', SPyNet frozen for {stage.flow_frozen:,} iterations' if stage.flow_frozen else ''
+    return f'{stage.iterations:,} iterations with batches of {stage.batch} crops of {stage.frames} frames of {stage.size} x {stage.size} pixels, learning rate from {stage.lr:g}, of SPyNet {stage.flow_scale:g} of that{frozen}{averaged}'
+
 def about_training(baseline:Baseline, folder:Path)->dict:
     "What a finished training was, as flat facts: the provenance of its weights"
     curve = pd.read_csv(folder/'validation.csv')
     flow = json.loads((folder/'flow.json').read_text())
     how = dict(data=' and '.join(baseline.data), clips=len(joined(baseline.data, 'train')), validation_clips=len(joined(baseline.data, 'validation')))
-    return dict(name=baseline.name) | how | baseline.training.model_dump() | dict(
-        seed=baseline.seed, flow_iterations=sum(stage.iterations for stage in baseline.flow), flow_error=round(flow['error'], 2), flow_unmoved=round(flow['unmoved'], 2),
+    return dict(name=baseline.name) | how | dict(
+        iterations=sum(stage.iterations for stage in baseline.training), stages='; then '.join(map(_told, baseline.training)), hours=round(curve.minutes.iloc[-1]/60, 1),
+        machine=f"{environment()['processor']}, {torch.get_num_threads()} threads", seed=baseline.seed,
+        flow_iterations=sum(stage.iterations for stage in baseline.flow), flow_error=round(flow['error'], 2), flow_unmoved=round(flow['unmoved'], 2),
         validation_psnr=round(curve.psnr.iloc[-1], 2), last_fifth=round(last_fifth(curve), 3))
 
 def score_baseline(path:Path, names:Iterable[str])->pd.DataFrame:
@@ -277,8 +295,8 @@ def _training_text(baseline, facts)->str:
     stages = ', then '.join(f"{s.iterations:,} iterations with batches of {s.batch} pairs of {s.size} x {s.size} pixels{', all levels being one network' if s.shared else ''}" for s in baseline.flow)
     return (f"SPyNet first, alone, on known motion made of the training clips: {stages}. "
             f"Its endpoint error on held-out clips was then {facts['flow_error']} pixels, where assuming no motion has {facts['flow_unmoved']}. "
-            f"Then everything: {facts['iterations']:,} iterations on {facts['clips']} clips ({facts['data']}), batches of {facts['batch']} crops of {facts['frames']} frames of {facts['size']} x {facts['size']} low-resolution pixels, "
-            f"Charbonnier loss, Adam, cosine from {facts['lr']:g}, SPyNet at {facts['flow_scale']:g} of that; seed {facts['seed']}. Vid4 and the evaluation photographs were never seen.")
+            f"Then everything, on {facts['clips']} clips ({facts['data']}): {facts['stages']}. Charbonnier loss, Adam, a cosine to nothing in each stage; seed {facts['seed']}. "
+            f"{facts['hours']} hours on {facts['machine']}. Vid4 and the evaluation photographs were never seen.")
 
 def model_card(baseline:Baseline, facts:dict, curve:pd.DataFrame, scores:pd.DataFrame, path:Path)->str:
     "The card of a trained baseline, as Markdown"

@@ -115,13 +115,11 @@ class BasicVSR(nn.Module):
         return tuple(f.view(b, t-1, 2, h, w) for f in (flow(here, following), flow(following, here)))
 
     def propagate(self, trunk, x, flows, order):
-        "States of one direction, a list over t; `flows[i]` leads from frame i to the frame before it in `order`"
+        "States of one direction, one after the other; `flows[i]` leads from frame i to the frame before it in `order`"
         state = x.new_zeros(x.shape[0], trunk.first.out_channels, *x.shape[-2:])
-        states = [None]*x.shape[1]
         for step, i in enumerate(order):
             if step: state = warp(state, flows[i])
-            states[i] = state = trunk(x[:, i], state)
-        return states
+            yield (state := trunk(x[:, i], state))
 
     def upsample(self, frame, backward, forward):
         "Both states of a frame to its restoration (b, 3, 4h, 4w)"
@@ -131,15 +129,22 @@ class BasicVSR(nn.Module):
         x = self.conv_last(F.leaky_relu(self.conv_hr(x), 0.1))
         return x + F.interpolate(frame, scale_factor=4, mode='bilinear', align_corners=False)
 
-    def forward(self, x:torch.Tensor):
-        "Restore a clip; output in the dtype of the network (of autocast where that is on)"
+    def frames(self, x:torch.Tensor, flows:tuple|None=None):
+        "Restored frames (b, 3, 4h, 4w), one after the other; all that is held of the whole clip is its flows and backward states"
         if x.ndim != 5 or x.shape[2] != 3:
             raise InputError(f'BasicVSR: a clip must be (batch, frames, 3, height, width), got {tuple(x.shape)}.')
         x, t = x.to(self.fusion.weight.dtype), x.shape[1]
-        ahead, back = self.flows(x) if t > 1 else (None, None)
-        backward = self.propagate(self.backward_trunk, x, {i: ahead[:, i] for i in range(t-1)}, reversed(range(t)))
-        forward = self.propagate(self.forward_trunk, x, {i: back[:, i-1] for i in range(1, t)}, range(t))
-        return torch.stack([self.upsample(x[:, i], backward[i], forward[i]) for i in range(t)], 1)
+        ahead, back = (flows or self.flows(x)) if t > 1 else (None, None)
+        backward = list(self.propagate(self.backward_trunk, x, {i: ahead[:, i] for i in range(t-1)}, reversed(range(t))))
+        for i, forward in enumerate(self.propagate(self.forward_trunk, x, {i: back[:, i-1] for i in range(1, t)}, range(t))):
+            yield self.upsample(x[:, i], backward.pop(), forward)      # the last of the backward states belongs to the first frame
+
+    def forward(self,
+                x:torch.Tensor,               # (b, t, 3, h, w) RGB in [0, 1]
+                flows:tuple|None=None,        # as `flows` gives them, where they are known already
+               )->torch.Tensor:               # (b, t, 3, 4h, 4w)
+        "Restore a clip; output in the dtype of the network (of autocast where that is on)"
+        return torch.stack(list(self.frames(x, flows)), 1)
 
 # %% ../nbs/04_basicvsr.ipynb #0a68c97f
 def to_tensor(clip:np.ndarray)->torch.Tensor:
@@ -155,8 +160,9 @@ def restore(model:nn.Module,      # any network from (b, t, 3, h, w) to (b, t, 3
             lq:np.ndarray,        # (t, h, w, 3) uint8 RGB
            )->np.ndarray:         # (t, 4h, 4w, 3) uint8 RGB
     "Restore a clip in one pass on the model's device"
-    device = next(model.parameters()).device
-    return to_frames(model(to_tensor(lq).to(device)))
+    x = to_tensor(lq).to(next(model.parameters()).device)
+    if not isinstance(model, BasicVSR): return to_frames(model(x))
+    return np.concatenate([to_frames(frame[:, None]) for frame in model.frames(x)])
 
 # %% ../nbs/04_basicvsr.ipynb #1cd20a98
 def _box(ax, x, y, text, color, width=1.5, height=0.62):

@@ -4,12 +4,14 @@
 
 # %% auto #0
 __all__ = ['STILLS', 'TURN', 'ZOOM', 'PARALLAX', 'BENCHMARKS', 'MOVIES', 'Pair', 'Still', 'camera_path', 'film', 'stills',
-           'Benchmark', 'data_root', 'benchmark_folders', 'clip_pairs', 'mirrored', 'Crops']
+           'Benchmark', 'data_root', 'benchmark_folders', 'clips_under', 'clip_pairs', 'kept', 'mirrored', 'Crops',
+           'KnownFlows']
 
-# %% ../nbs/01_datasets.ipynb #3f5b7ab4
+# %% ../nbs/01_datasets.ipynb #c34beaa1
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -21,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from skimage import data
 
-from .frames import IMAGES, VIDEOS, InputError, crop_to_multiple, degrade, imresize, read_clip, repo_root
+from .frames import IMAGES, VIDEOS, InputError, crop_to_multiple, degrade, imresize, read_clip, replacing, repo_root
 
 # %% ../nbs/01_datasets.ipynb #bfc6725c
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Pair:
     read_gt: Callable[[], np.ndarray]             # () -> (t, h, w, 3) uint8 RGB
     read_lq: Callable[[], np.ndarray]|None = None # () -> (t, h/4, w/4, 3) uint8; None: made from the ground truth
     kind: str = 'BI'                              # how it is made: 'BI' or 'BD'
+    source: tuple = ()                            # what it is read from: paths, and how many frames; empty where it is made up
 
     def gt(self)->np.ndarray:
         "Ground truth (t, h, w, 3) uint8, its sides cropped to multiples of 4"
@@ -219,7 +222,7 @@ def benchmark_folders(name:str,              # 'vid4' or 'reds4'
 # %% ../nbs/01_datasets.ipynb #86b083e1
 MOVIES = (*VIDEOS, '.avi', '.webm', '.m4v', '.mpg', '.mpeg', '.ts', '.y4m')     # read; fewer are written
 
-def _clips_under(path:Path):
+def clips_under(path:Path):
     "The clips a path stands for: itself, or what lies in it"
     if not path.exists(): raise InputError(f'{path}: no such file or folder; give stills, vid4, reds4, a folder of clips or a video.')
     if path.is_file(): return [path]
@@ -251,11 +254,39 @@ def clip_pairs(name:str|Path,              # 'stills', 'vid4', 'reds4', or a pat
     read = lambda clip: partial(keep_last, clip, frames=frames)
     if name in BENCHMARKS:
         gt, lq = benchmark_folders(name, root, kind)
-        return [Pair(clip, read(gt/clip), lq and partial(read_clip, lq/clip, frames=frames), kind) for clip in BENCHMARKS[name].lengths]
+        return [Pair(clip, read(gt/clip), lq and partial(read_clip, lq/clip, frames=frames), kind, (gt/clip, lq and lq/clip, frames)) for clip in BENCHMARKS[name].lengths]
     path = Path(root or '')/name
-    return [Pair(clip.stem if clip.is_file() else clip.resolve().name, read(clip), kind=kind) for clip in _split(_clips_under(path), split, path)]
+    return [Pair(clip.stem if clip.is_file() else clip.resolve().name, read(clip), kind=kind, source=(clip, None, frames)) for clip in _split(clips_under(path), split, path)]
 
-# %% ../nbs/01_datasets.ipynb #4a648520
+# %% ../nbs/01_datasets.ipynb #0e5dff35
+def _identity(pair:Pair)->str:
+    "Hash of a pair's files as they are now, and of how they are read"
+    *paths, frames = pair.source
+    files = [f for path in paths if path for f in (sorted(path.iterdir()) if path.is_dir() else [path])]
+    seen = [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
+    return hashlib.sha256(repr((seen, frames, pair.kind)).encode()).hexdigest()[:32]
+
+def kept(pair:Pair,
+         folder:Path|None=None,    # default data/runs/cache/clips
+        )->tuple[np.ndarray, np.ndarray]:    # lq (t, h, w, 3) and gt (t, 4h, 4w, 3), uint8
+    "Both sides of a pair, decoded once and from then on mapped from disk, so that many processes share them and none holds them; what is made up is made anew"
+    if not pair.source: return pair.lq(), pair.gt()
+    folder, name = folder or repo_root()/'data'/'runs'/'cache'/'clips', _identity(pair)
+    files = [folder/f'{name}-{side}.npy' for side in ('lq', 'gt')]
+    for file, read in zip(files, (pair.lq, pair.gt)):
+        if not file.exists():
+            with replacing(file) as beside: np.save(beside, read())
+    return tuple(np.load(file, mmap_mode='r') for file in files)
+
+def _readable(pairs:list[Pair], store)->list[tuple]:
+    "Those pairs that can be read, with their sides; the others are told"
+    readable = []
+    for pair in pairs:
+        try: readable.append((pair, kept(pair, store)))
+        except InputError as e: warnings.warn(f'training goes on without {pair.name}: {e}', stacklevel=3)
+    return readable
+
+# %% ../nbs/01_datasets.ipynb #299478b8
 def mirrored(start:int, length:int, clip_frames:int)->np.ndarray:
     "Indices of `length` frames from `start`, going back and forth in a clip of `clip_frames`"
     period = max(2*(clip_frames - 1), 1)
@@ -263,17 +294,21 @@ def mirrored(start:int, length:int, clip_frames:int)->np.ndarray:
     return np.where(i < clip_frames, i, period - i)
 
 class Crops:
-    "Random training crops of clip pairs, held in memory: pure functions of seed, iteration and index"
+    "Random training crops of clip pairs, mapped from disk: pure functions of seed, iteration and index"
     def __init__(self,
                  pairs:list[Pair],
                  size:int=64,        # side of the low-resolution crop; ground truth is four times that
                  frames:int=7,       # length; shorter clips are mirrored
                  seed:int=0,
                  stream:int=0,       # runs of one seed that shall not see the same crops have different streams
+                 skip_unreadable:bool=False,    # leave clips out that cannot be read, with a warning, instead of raising
+                 store:Path|None=None,          # of decoded clips, see `kept`
                 ):
         if not pairs: raise InputError('training: no clips were given.')
-        self.size, self.frames, self.seed, self.stream, self.names = size, frames, seed, stream, [p.name for p in pairs]
-        self.clips = [(p.lq(), p.gt()) for p in pairs]
+        self.size, self.frames, self.seed, self.stream = size, frames, seed, stream
+        readable = _readable(pairs, store) if skip_unreadable else [(p, kept(p, store)) for p in pairs]
+        if not readable: raise InputError(f'training: none of {len(pairs)} clips can be read.')
+        self.names, self.clips = [p.name for p, _ in readable], [sides for _, sides in readable]
         for name, (lq, gt) in zip(self.names, self.clips):
             if min(lq.shape[1:3]) < size:
                 raise InputError(f'{name}: {gt.shape[2]}x{gt.shape[1]} is smaller than the training crop of {4*size}x{4*size}; use smaller crops or leave the clip out.')
@@ -293,23 +328,56 @@ class Crops:
         for lq, _ in self.clips: sha.update(np.ascontiguousarray(lq))
         return sha.hexdigest()
 
+    def _where(self, iteration, index):
+        "All that is random about a crop: which clip, which frames, which corner, and whether it is turned over, mirrored, transposed"
+        rng = np.random.default_rng([self.seed, iteration, index, self.stream])
+        clip = rng.choice(len(self.clips), p=self.probability)
+        lq = self.clips[clip][0]
+        times = mirrored(rng.integers(max(len(lq) - self.frames, 0) + 1), self.frames, len(lq))
+        corner = [rng.integers(n - self.size + 1) for n in lq.shape[1:3]]
+        backward, *turns = rng.random(4) < 0.5
+        return clip, times[::-1] if backward else times, corner, turns
+
     def crop(self, iteration:int, index:int):
         "One crop: lq (t, s, s, 3) and gt (t, 4s, 4s, 3), uint8"
-        rng = np.random.default_rng([self.seed, iteration, index, self.stream])
-        lq, gt = self.clips[rng.choice(len(self.clips), p=self.probability)]
-        start = rng.integers(max(len(lq) - self.frames, 0) + 1)
-        times = mirrored(start, self.frames, len(lq))
-        y, x = (rng.integers(n - self.size + 1) for n in lq.shape[1:3])
-        backward, up, left, transpose = rng.random(4) < 0.5
-        if backward: times = times[::-1]
-        def cut(clip, scale):
-            view = clip[times, scale*y:scale*(y+self.size), scale*x:scale*(x+self.size)]
+        clip, times, (y, x), (up, left, transpose) = self._where(iteration, index)
+        def cut(side, scale):
+            view = side[times, scale*y:scale*(y+self.size), scale*x:scale*(x+self.size)]
             view = view[:, ::-1] if up else view
             view = view[:, :, ::-1] if left else view
             return view.swapaxes(1, 2) if transpose else view
-        return cut(lq, 1), cut(gt, 4)
+        return tuple(cut(side, scale) for side, scale in zip(self.clips[clip], (1, 4)))
 
-    def batch(self, iteration:int, size:int):
-        "A batch: lq (b, t, 3, s, s) and gt (b, t, 3, 4s, 4s), float32 in [0, 1]"
+    def batch(self, iteration:int, size:int, share:tuple[int, int]=(0, 1)):
+        "A batch, or the share (which, of how many) of one process: lq (b, t, 3, s, s) and gt (b, t, 3, 4s, 4s), float32 in [0, 1]"
         stack = lambda clips: torch.from_numpy(np.stack(clips)).permute(0, 1, 4, 2, 3).float()/255
-        return tuple(stack(side) for side in zip(*(self.crop(iteration, i) for i in range(size))))
+        return tuple(stack(side) for side in zip(*(self.crop(iteration, i) for i in range(share[0], size, share[1]))))
+
+# %% ../nbs/01_datasets.ipynb #0c9a00ca
+class KnownFlows:
+    "Flows of the crops of `crops`, cut out of flows of whole frames that are computed once"
+    def __init__(self,
+                 crops:Crops,
+                 flows_of:Callable,    # (1, t, 3, h, w) float32 in [0, 1] to flows (1, t-1, 2, h, w) to the next frame and back, in pixels
+                ):
+        self.crops = crops
+        to_tensor = lambda lq: torch.from_numpy(np.array(lq)).permute(0, 3, 1, 2)[None].float()/255
+        # finer than 1/64 pixel up to 32 pixels of motion
+        self.flows = [tuple(side[0].half().numpy() for side in flows_of(to_tensor(lq))) if len(lq) > 1 else () for lq, _ in crops.clips]
+
+    def crop(self, iteration:int, index:int):
+        "Flows (t-1, 2, s, s) of one crop, to the next frame and back"
+        clip, times, (y, x), (up, left, transpose) = self.crops._where(iteration, index)
+        size = self.crops.size
+        def between(a, b):
+            if a == b: return np.zeros((2, size, size), np.float32)
+            flow = self.flows[clip][0 if b > a else 1][min(a, b)][:, y:y+size, x:x+size].astype(np.float32)
+            if up: flow = flow[:, ::-1]*[[[1]], [[-1]]]
+            if left: flow = flow[:, :, ::-1]*[[[-1]], [[1]]]
+            return flow[::-1].swapaxes(1, 2) if transpose else flow
+        return tuple(np.stack([between(*step) for step in steps]) for steps in (zip(times, times[1:]), zip(times[1:], times)))
+
+    def batch(self, iteration:int, size:int, share:tuple[int, int]=(0, 1)):
+        "Flows of a batch, or of one process's share of it: (b, t-1, 2, s, s) to the next frame and back, float32, pixels"
+        crops = [self.crop(iteration, i) for i in range(share[0], size, share[1])]
+        return tuple(torch.from_numpy(np.stack(side)).float() for side in zip(*crops))

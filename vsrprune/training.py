@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['charbonnier', 'has_bfloat16', 'Recipe', 'train', 'finetuning_recipe', 'finetune']
 
-# %% ../nbs/12_training.ipynb #ab4c5439
+# %% ../nbs/12_training.ipynb #6b0939fb
 import math
+import os
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -14,14 +15,15 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import TqdmWarning, tqdm
 
 with warnings.catch_warnings():     # Accelerate asks for tqdm's notebook widgets, which we do not use
     warnings.simplefilter('ignore', TqdmWarning)
-    from accelerate import Accelerator
+    from accelerate import Accelerator, DistributedDataParallelKwargs
     from accelerate.state import AcceleratorState
 
-from .datasets import Crops, Pair
+from .datasets import Crops, KnownFlows, Pair
 from .frames import InputError, replacing
 
 # %% ../nbs/12_training.ipynb #5ae39069
@@ -49,6 +51,7 @@ class Recipe:
     flow_scale: float = 1.0      # learning rate of SPyNet, times that of the rest; 0 freezes it
     flow_frozen: int = 0         # iterations before SPyNet begins to learn
     stream: int = 0              # runs of one seed with different streams see different crops
+    ema: float = 0.0             # decay of the averaged weights, which the trained network ends with; 0 for none, 0.999 in BasicSR
     precision: str = 'auto'      # 'no' (float32), 'bf16' (autocast), or 'auto': bf16 where the processor has it
     seed: int = 0
 
@@ -56,8 +59,8 @@ class Recipe:
         whole, real = (lambda n: isinstance(n, int) and not isinstance(n, bool)), (lambda x: isinstance(x, (int, float)))
         for name, least in dict(iterations=1, batch=1, frames=1, size=1, flow_frozen=0, seed=0, stream=0).items():
             if not whole(n := getattr(self, name)) or n < least: raise InputError(f'training: {name} must be a whole number of at least {least}, got {n!r}.')
-        for name in ('lr', 'lr_end', 'flow_scale'):
-            if not real(x := getattr(self, name)) or not 0 <= x <= 1 or (name == 'lr' and not 0 < x < 1):
+        for name in ('lr', 'lr_end', 'flow_scale', 'ema'):
+            if not real(x := getattr(self, name)) or not 0 <= x <= 1 or (name == 'lr' and not 0 < x < 1) or (name == 'ema' and x == 1):
                 raise InputError(f'training: {name} lies between 0 and 1, got {x!r}.')
         if self.precision not in ('no', 'bf16', 'auto'): raise InputError(f"training: precision is 'no', 'bf16' or 'auto', got '{self.precision}'.")
         # settled here, so that a state saved by one machine is not continued in another precision
@@ -71,27 +74,67 @@ class Recipe:
         "Cosine from `lr` to `lr_end` (Loshchilov and Hutter, ICLR 2017)"
         return self.lr_end + (self.lr - self.lr_end)*(1 + math.cos(math.pi*iteration/self.iterations))/2
 
-# %% ../nbs/12_training.ipynb #3848ea1b
-def _save_state(path, model, optimizer, losses, recipe):
-    with replacing(path) as partial:
-        torch.save(dict(model=model.state_dict(), optimizer=optimizer.state_dict(), losses=losses, recipe=asdict(recipe)), partial)
+# %% ../nbs/12_training.ipynb #f3705703
+def _before(path:Path)->Path:
+    "Where the state before the last one lies"
+    return path.with_name(f'{path.stem}.before{path.suffix}')
 
-def _load_state(path, model, optimizer, recipe)->list:
-    "Put a saved state into model and optimizer; the losses so far, one per iteration done"
-    try:
-        state = torch.load(path, map_location='cpu', weights_only=True)
-        changed = [k for k, v in asdict(recipe).items() if state['recipe'].get(k) != v]
-    except Exception as e: raise InputError(f'{path}: cannot resume from it ({type(e).__name__}); delete it to start anew.') from None
-    if changed:
-        told = ', '.join(f"{k} {state['recipe'].get(k)} there and {getattr(recipe, k)} here" for k in changed)
+def _save_state(path, parts, losses, recipe):
+    with replacing(path) as beside:
+        torch.save({name: part.state_dict() for name, part in parts.items()} | dict(losses=losses, recipe=asdict(recipe)), beside)
+        if path.exists(): os.replace(path, _before(path))
+
+def _read_state(path)->dict:
+    "The last state that can be read; one that cannot is told, and the one before taken"
+    for candidate in (path, _before(path)):
+        if not candidate.exists(): continue
+        try: return torch.load(candidate, map_location='cpu', weights_only=True)
+        except Exception as e: damaged = f'{candidate}: cannot resume from it ({type(e).__name__})'
+        if candidate == path and _before(path).exists(): warnings.warn(f'{damaged}; going on from the state before.', stacklevel=4)
+    raise InputError(f'{damaged}; delete it to start anew.')
+
+def _load_state(path, parts, recipe)->list:
+    "Put the saved state into network, average and optimizer; the losses so far, one per iteration done"
+    if not path.exists() and not _before(path).exists(): return []
+    state = _read_state(path)
+    if changed := [k for k, v in asdict(recipe).items() if state.get('recipe', {}).get(k) != v]:
+        told = ', '.join(f"{k} {state.get('recipe', {}).get(k)} there and {getattr(recipe, k)} here" for k in changed)
         raise InputError(f'{path}: this training state belongs to another recipe ({told}); resume with that recipe or delete the file.')
     try:
-        model.load_state_dict(state['model'])
-        optimizer.load_state_dict(state['optimizer'])
+        for name, part in parts.items(): part.load_state_dict(state[name])
     except (RuntimeError, ValueError, KeyError): raise InputError(f'{path}: this training state belongs to another network; delete it to start anew.') from None
     return state['losses']
 
-# %% ../nbs/12_training.ipynb #6d0716b8
+# %% ../nbs/12_training.ipynb #e193188d
+class _Batches(torch.utils.data.Dataset):
+    "Batches by iteration: low resolution, ground truth, and flows or nothing"
+    def __init__(self, crops, recipe, share, flows, known):
+        self.crops, self.size, self.share, self.flows, self.known = crops, recipe.batch, share, flows, known
+
+    def __getitem__(self, iteration):
+        flows = self.flows.batch(iteration, self.size, self.share) if iteration < self.known else None
+        return *self.crops.batch(iteration, self.size, self.share), flows
+
+def _frozen(recipe)->int:
+    "Iterations through which SPyNet does not learn"
+    return recipe.iterations if recipe.flow_scale == 0 else min(recipe.flow_frozen, recipe.iterations)
+
+def _known_flows(network, crops, recipe, device)->KnownFlows|None:
+    "Flows of all frames, where that is less work than flows of all crops of the frozen iterations"
+    if not hasattr(network, 'flows') or not isinstance(crops, Crops) or recipe.frames < 2: return None
+    whole = sum(lq[..., 0].size for lq, _ in crops.clips)
+    if whole > _frozen(recipe)*recipe.batch*recipe.frames*recipe.size**2: return None
+    @torch.no_grad()
+    def flows_of(x): return tuple(side.cpu() for side in network.flows(x.to(device)))
+    return KnownFlows(crops, flows_of)
+
+def _loader(crops, recipe, start, share, flows, workers):
+    "Batches from iteration `start` on, a few of them ahead"
+    ahead = dict(prefetch_factor=4, persistent_workers=False) if workers else {}
+    batches = _Batches(crops, recipe, share, flows, _frozen(recipe) if flows else 0)
+    return torch.utils.data.DataLoader(batches, batch_size=None, sampler=range(start, recipe.iterations), num_workers=workers, pin_memory=torch.cuda.is_available(), **ahead)
+
+# %% ../nbs/12_training.ipynb #e879d77d
 def _optimizer(model, recipe):
     "Adam with SPyNet as a group of its own"
     named = dict(model.named_parameters())
@@ -102,9 +145,50 @@ def _optimizer(model, recipe):
 def _set_learning(model, optimizer, recipe, iteration):
     "Learning rates, and whether SPyNet learns, as a function of the iteration alone"
     for group in optimizer.param_groups: group['lr'] = group['scale']*recipe.lr_at(iteration)
-    learns = iteration >= recipe.flow_frozen and recipe.flow_scale > 0
-    for p in model.spynet.parameters(): p.requires_grad_(learns)
+    for p in model.spynet.parameters(): p.requires_grad_(iteration >= _frozen(recipe))
 
+def _accelerator(recipe)->Accelerator:
+    "Device, precision and processes of a run"
+    AcceleratorState._reset_state()       # a process may train in one precision after another
+    # parameters that do not learn yet have no gradient to wait for
+    partly = DistributedDataParallelKwargs(find_unused_parameters=_frozen(recipe) > 0)
+    accelerator = Accelerator(mixed_precision=recipe.precision, kwargs_handlers=[partly])
+    if recipe.batch % accelerator.num_processes:
+        raise InputError(f'training: a batch of {recipe.batch} cannot be shared by {accelerator.num_processes} processes; make it a multiple.')
+    return accelerator
+
+class _Run:
+    "What a training holds: network, average, optimizer, device"
+    def __init__(self, network, recipe):
+        self.recipe, self.accelerator = recipe, _accelerator(recipe)
+        self.network = network.to(memory_format=torch.channels_last).train()
+        self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema)) if recipe.ema else None
+        self.learnt = {p: p.requires_grad for p in network.parameters()}
+        self.wrapped, self.optimizer = self.accelerator.prepare(network, _optimizer(network, recipe))
+        self.parts = dict(model=network, optimizer=self.optimizer) | (dict(average=self.average) if recipe.ema else {})
+
+    def step(self, iteration, lq, gt, flows, loss_of)->float:
+        "One iteration; the loss of the whole batch"
+        _set_learning(self.network, self.optimizer, self.recipe, iteration)
+        to = lambda x: x.to(self.accelerator.device, non_blocking=True)
+        out = self.wrapped(to(lq), tuple(map(to, flows))) if flows else self.wrapped(to(lq))
+        loss = loss_of(out, to(gt))      # Accelerate returns float32 whatever it computes in
+        told = self.accelerator.reduce(loss.detach(), 'mean')
+        if not told.isfinite(): raise InputError(f'training: the loss is {told.item()} at iteration {iteration}; lower the learning rate ({self.recipe.lr:g}).')
+        self.optimizer.zero_grad()
+        self.accelerator.backward(loss)
+        self.optimizer.step()
+        return told.item()
+
+    def close(self):
+        "The network as it was: float32, copyable, in eval mode"
+        self.accelerator.unwrap_model(self.wrapped, keep_fp32_wrapper=False)
+        # what unwrapping leaves behind hides the class's own `forward`, and makes a second training of this network skip autocast
+        for left in ('forward', '_is_accelerate_prepared'): self.network.__dict__.pop(left, None)
+        for p, learns in self.learnt.items(): p.requires_grad_(learns)
+        self.network.eval()
+
+# %% ../nbs/12_training.ipynb #38909821
 def train(model,                                       # a BasicVSR, or another network with a `spynet`; trained in place
           crops:Crops,                                 # training crops, or what gives batches as they do
           recipe:Recipe,
@@ -113,44 +197,37 @@ def train(model,                                       # a BasicVSR, or another 
           save_every:int=100,                          # iterations between saved states
           progress:bool|str=True,                      # show a bar; a text names it
           loss_of:Callable=charbonnier,                # (output, target) to a scalar
+          watch:Iterable[Callable]=(),                 # each called as watch(model, iteration) by one process, with averaged weights where there are any; they look and change nothing
+          workers:int=1,                               # processes that cut crops ahead; 0 for none
          )->pd.DataFrame:                              # iteration, loss, lr
     "Train until the recipe's last iteration, from `state` if it is there; the model is left in eval mode"
     if (crops.frames, crops.size, crops.seed, crops.stream) != (recipe.frames, recipe.size, recipe.seed, recipe.stream):
         raise InputError('training: crops and recipe disagree about frames, size, seed or stream; make the crops with the recipe.')
-    AcceleratorState._reset_state()       # a process may train in one precision after another
-    accelerator = Accelerator(mixed_precision=recipe.precision)
-    network = model.to(memory_format=torch.channels_last).train()
-    model, optimizer = accelerator.prepare(network, _optimizer(network, recipe))
-    state, losses = state and Path(state), []
-    learnt = {p: p.requires_grad for p in network.parameters()}
-    bar = tqdm(total=recipe.iterations, disable=not progress, desc=progress if isinstance(progress, str) else 'training', unit='it', mininterval=2)
+    run, state, losses = _Run(model, recipe), state and Path(state), []
+    here = run.accelerator
+    bar = tqdm(total=recipe.iterations, disable=not progress or not here.is_main_process, desc=progress if isinstance(progress, str) else 'training', unit='it', mininterval=2)
+    def looked(iteration):
+        for look in watch if here.is_main_process else (): look(run.average.module if run.average else model, iteration)
     try:
-        for callback in callbacks: callback(network, -1)          # what must hold after each step must hold before the first
-        if state and state.exists(): losses = _load_state(state, network, optimizer, recipe)
-        bar.update(len(losses))
-        for iteration in range(len(losses), recipe.iterations):
-            _set_learning(network, optimizer, recipe, iteration)
-            lq, gt = (side.to(accelerator.device) for side in crops.batch(iteration, recipe.batch))
-            loss = loss_of(model(lq), gt)      # Accelerate returns float32 whatever it computes in
-            if not loss.isfinite():
-                raise InputError(f'training: the loss is {loss.item()} at iteration {iteration}; lower the learning rate ({recipe.lr:g}).')
-            optimizer.zero_grad()
-            accelerator.backward(loss)
-            optimizer.step()
-            for callback in callbacks: callback(network, iteration)
-            losses.append(loss.item())
-            bar.update(); bar.set_postfix(loss=f'{loss.item():.4f}', refresh=False)
-            if state and (len(losses) % save_every == 0 or len(losses) == recipe.iterations): _save_state(state, network, optimizer, losses, recipe)
+        for callback in callbacks: callback(model, -1)          # what must hold after each step must hold before the first
+        if state: losses = _load_state(state, run.parts, recipe)
+        bar.update(len(losses)); looked(len(losses) - 1)
+        flows = _known_flows(model, crops, recipe, here.device) if len(losses) < _frozen(recipe) else None
+        loader = _loader(crops, recipe, len(losses), (here.process_index, here.num_processes), flows, workers)
+        for iteration, batch in enumerate(loader, len(losses)):
+            losses.append(run.step(iteration, *batch, loss_of))
+            for callback in callbacks: callback(model, iteration)
+            if run.average: run.average.update_parameters(model)
+            looked(iteration)
+            bar.update(); bar.set_postfix(loss=f'{losses[-1]:.4f}', refresh=False)
+            if state and here.is_main_process and (len(losses) % save_every == 0 or len(losses) == recipe.iterations): _save_state(state, run.parts, losses, recipe)
+        if run.average: model.load_state_dict(run.average.module.state_dict())
     finally:
         bar.close()
-        accelerator.unwrap_model(model, keep_fp32_wrapper=False)
-        # what unwrapping leaves behind hides the class's own `forward`, and makes a second training of this network skip autocast
-        for left in ('forward', '_is_accelerate_prepared'): network.__dict__.pop(left, None)
-        for p, learns in learnt.items(): p.requires_grad_(learns)
-        network.eval()
+        run.close()
     return pd.DataFrame(dict(iteration=range(len(losses)), loss=losses, lr=[recipe.lr_at(i) for i in range(len(losses))]))
 
-# %% ../nbs/12_training.ipynb #5114bd74
+# %% ../nbs/12_training.ipynb #1d2049c4
 def finetuning_recipe(iterations:int=1000,    # as in the paper
                       lr:float=2e-4,          # of the published training
                       seed:int=0,

@@ -31,6 +31,9 @@ TRIALS = expand(f'{RUNS}/trials/lr-{{lr}}.json', lr=[f'{lr:g}' for lr in P.finet
 RECORDS = [f'{KEPT}/{name}.json' for name in P.record_names] if KEPT else [*map(record, P.record_names), f'{RUNS}/benchmarks/speed.json']
 FROM = f' records={KEPT}' if KEPT else ''
 
+# quick, and TeX need not be on every node of a cluster
+localrules: tables, figures, paper
+
 wildcard_constraints:
     ratio = r'[0-9.e-]+',
     seed = r'[0-9]+',

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['app', 'WORK', 'NOISE', 'ENDS', 'TEX', 'data', 'main', 'fail', 'told', 'notebook_path', 'check_parameters',
-           'write_html', 'notebook', 'Progress', 'follow', 'snakemake', 'alone', 'report', 'train', 'estimate',
-           'records', 'convert', 'check', 'degrade', 'evaluate']
+           'write_html', 'notebook', 'Progress', 'follow', 'check_cluster', 'snakemake', 'alone', 'report', 'train',
+           'estimate', 'records', 'convert', 'check', 'degrade', 'evaluate']
 
 # %% ../nbs/40_cli.ipynb #af31115e
 import re
@@ -151,12 +151,25 @@ def follow(pipe, progress:Progress):
         for line in lines:
             if (shown := progress.line(line.decode(errors='replace'))) is not None: print(shown, file=sys.stderr, flush=True)
 
-# %% ../nbs/40_cli.ipynb #0d7a7ce6
-def snakemake(target:str, **config:str)->int:
-    "Run the Snakefile until `target` is there; its exit status"
+# %% ../nbs/40_cli.ipynb #f7a76089
+def check_cluster(folder:Path)->Path:
+    "A Snakemake profile whose executor is installed; raises `InputError` otherwise"
+    from importlib.util import find_spec
+    import yaml
+    from vsrprune.frames import InputError
+    settings = folder/'config.yaml'
+    if not settings.is_file(): raise InputError(f'{folder}: no Snakemake profile (config.yaml) there; the one for Slurm is data/slurm.')
+    executor = (yaml.safe_load(settings.read_text()) or {}).get('executor', 'local')
+    if executor != 'local' and not find_spec(f'snakemake_executor_plugin_{executor.replace("-", "_")}'):
+        raise InputError(f'{settings}: its executor is not installed; to install it: .venv/bin/pip install -c constraints.txt snakemake-executor-plugin-{executor}')
+    return folder.resolve()
+
+def snakemake(target:str, cluster:Path|None=None, **config:str)->int:
+    "Run the Snakefile until `target` is there, here or as a Snakemake profile says; its exit status"
     from vsrprune.frames import repo_root
+    where = ['--profile', str(cluster)] if cluster else ['--cores', 'all']
     # our lock goes with its process; Snakemake's own stays behind when it is killed
-    command = [sys.executable, '-m', 'snakemake', target, '--cores', 'all', '--quiet', 'host', 'reason', 'rules', '--nolock', '--rerun-incomplete',
+    command = [sys.executable, '-m', 'snakemake', target, *where, '--quiet', 'host', 'reason', 'rules', '--nolock', '--rerun-incomplete',
                '--config', *(f'{name}={value}' for name, value in config.items() if value)]
     with subprocess.Popen(command, cwd=repo_root(), stderr=subprocess.STDOUT, stdout=subprocess.PIPE) as running:
         try: follow(running.stdout, Progress())
@@ -202,7 +215,8 @@ TEX = 'apt-get install --no-install-recommends texlive-latex-base texlive-latex-
 @app.command()
 def report(profile:Annotated[str, typer.Option(help='A file of data/profiles, without suffix.')] = 'default',
            checkpoint:Annotated[str, typer.Option(help="The dense network, in place of the profile's own.")] = '',
-           rerun:Annotated[bool, typer.Option('--rerun', help='Compute everything anew.')] = False):
+           rerun:Annotated[bool, typer.Option('--rerun', help='Compute everything anew.')] = False,
+           cluster:Annotated[Path|None, typer.Option(help='A Snakemake profile to run the experiments by, such as data/slurm.')] = None):
     """Build tables, figures and the PDF of a profile; what is there already is not built again.
 
     Example: vsrprune report --profile default
@@ -212,7 +226,8 @@ def report(profile:Annotated[str, typer.Option(help='A file of data/profiles, wi
         from vsrprune.profiles import Profile
         from vsrprune.frames import repo_root
         wanted = Profile.load(profile)
-        with alone(repo_root()/'data'/'runs'): status = snakemake('all' if tex else 'without_pdf', **_begin(wanted, checkpoint, rerun))
+        cluster = cluster and check_cluster(cluster)
+        with alone(repo_root()/'data'/'runs'): status = snakemake('all' if tex else 'without_pdf', cluster, **_begin(wanted, checkpoint, rerun))
     if status: fail(f'the report of profile {profile} was not finished; what was is kept, and the same command goes on from there.')
     (wanted.runs/'.rerun').unlink(missing_ok=True)
     if not tex: fail(f'tables, figures and HTML are built; the PDF needs TeX, which this line installs: {TEX}')
@@ -220,14 +235,15 @@ def report(profile:Annotated[str, typer.Option(help='A file of data/profiles, wi
 
 # %% ../nbs/40_cli.ipynb #389fc27e
 @app.command()
-def train(name:Annotated[str, typer.Argument(help='A recipe of data/weights, without suffix.')] = 'basicvsr-s'):
-    """Train a baseline by its recipe and write its weights and card to data/weights.
+def train(name:Annotated[str, typer.Argument(help='A recipe of data/weights, without suffix.')] = 'basicvsr-s',
+          skip_unreadable:Annotated[bool, typer.Option('--skip-unreadable', help='Go on without clips that cannot be read, and say which.')] = False):
+    """Train a baseline by its recipe and write its weights and card to data/weights; what was interrupted is gone on with.
 
     Example: vsrprune train basicvsr-s
     """
     with told():
         from vsrprune.baselines import make_baseline
-        path = make_baseline(name)
+        path = make_baseline(name, skip_unreadable=skip_unreadable)
     typer.echo(str(path))
 
 # %% ../nbs/40_cli.ipynb #69d001e5
@@ -275,6 +291,7 @@ def convert(source:Annotated[Path, typer.Argument(help="A checkpoint of BasicSR'
         model = checkpoints.convert(source, output, layout, half)
         typer.echo(f'{output}: {known or "BasicVSR"}, {cost.params(model):,} parameters, {output.stat().st_size/1e6:.1f} MB')
 
+# %% ../nbs/40_cli.ipynb #1d24ab16
 data = typer.Typer(no_args_is_help=True, help='Look through data sets, and make low-resolution sides.')
 app.add_typer(data, name='data')
 
@@ -319,12 +336,13 @@ def evaluate(model:Annotated[Path, typer.Option(help='A checkpoint.')],
     Example: vsrprune eval --model data/weights/basicvsr-s.safetensors --data vid4
     """
     with told():
-        from vsrprune.evaluation import clip_table, evaluate_file
+        from vsrprune.evaluation import clip_table, evaluate_file, protocol_text
         from vsrprune.frames import repo_root
         from vsrprune.results import write_text
         found, floor, scores = evaluate_file(model, data, frames, progress=lambda clip: typer.echo(f'{clip.name}: {clip.psnr:.2f} dB', err=True))
         digits = dict(ssim='.4f', bicubic_ssim='.4f', frames='.0f')
         table = clip_table(scores, floor)
         typer.echo(table.to_markdown(index=False, floatfmt=[digits.get(column, '.2f') for column in table]))
+        typer.echo(protocol_text(found.protocol))
         to = write_text(found.to_json() + '\n', record or repo_root()/'data'/'runs'/'eval'/f'{model.stem}-{Path(data).name}.json')
     typer.echo(f'{to}: the record')

@@ -293,6 +293,7 @@ def mirrored(start:int, length:int, clip_frames:int)->np.ndarray:
     i = (start + np.arange(length)) % period
     return np.where(i < clip_frames, i, period - i)
 
+# %% ../nbs/01_datasets.ipynb #5788042c
 class Crops:
     "Random training crops of clip pairs, mapped from disk: pure functions of seed, iteration and index"
     def __init__(self,

@@ -301,7 +301,7 @@ def estimate_report(profile:Profile, checkpoint:str='', times:int=3)->dict:
     recipe = _recipe(profile, how.lr[0], 1, 0)
     crops = recipe.crops(clips('stills', split='train', frames=how.frames))
     one = copy.deepcopy(model)
-    iteration = _seconds(lambda: train(one, crops, recipe, progress=False), times)
+    iteration = _seconds(lambda: train(one, crops, recipe, progress=False, workers=0), times)
     lengths = BENCHMARKS[profile.data].lengths.values() if profile.data in BENCHMARKS else [len(p.gt()) for p in clips(profile.data)]
     frames = sum(min(n, profile.clip_frames or n) for n in lengths)
     h, w = PUBLISHED_SIZE.get(profile.data, profile.cost_size)

@@ -113,13 +113,16 @@ NOISE = re.compile(r'job +count|-{5,}|Job stats:|\[\w{3} \w{3} |Finished jobid|E
 
 class Progress:
     "Follows what Snakemake and the runs print, and says which run of how many is done and about how long the rest takes"
-    def __init__(self): self.counts, self.done, self.started, self.shown = {}, [], time.monotonic(), {}
+    def __init__(self, elsewhere:bool=False):      # runs on a cluster print into files; Snakemake says what it knows of them
+        self.elsewhere, self.counts, self.done, self.started, self.shown = elsewhere, {}, [], time.monotonic(), {}
 
     def line(self, text:str)->str|None:
         "What to print for a line: the line itself, one of ours, or nothing"
         if table := re.fullmatch(r'([a-z_]+) +([0-9]+)', text):
             if table[1] not in ('total', 'all', 'without_pdf'): self.counts[table[1]] = int(table[2])
             return None
+        if self.elsewhere and (steps := re.match(r'(\d+) of (\d+) steps', text)): return f'[{steps[1]} of {steps[2]}]'
+        if self.elsewhere and (said := re.match(r' +(?:message|log): (.+)', text)): return said[1]
         if not text.strip() or NOISE.match(text): return None
         if bar := re.match(r'(.+?): +(\d+)%\|.*<([\d:?]+)', text): return self._bar(*bar.groups())
         if not (finished := re.fullmatch(r'(.+): done in [0-9]+ s', text)): return text
@@ -159,7 +162,8 @@ def check_cluster(folder:Path)->Path:
     from vsrprune.frames import InputError
     settings = folder/'config.yaml'
     if not settings.is_file(): raise InputError(f'{folder}: no Snakemake profile (config.yaml) there; the one for Slurm is data/slurm.')
-    executor = (yaml.safe_load(settings.read_text()) or {}).get('executor', 'local')
+    try: executor = dict(yaml.safe_load(settings.read_text()) or {}).get('executor', 'local')
+    except (yaml.YAMLError, TypeError, ValueError) as e: raise InputError(f'{settings}: not a Snakemake profile ({" ".join(str(e).split())}).') from None
     if executor != 'local' and not find_spec(f'snakemake_executor_plugin_{executor.replace("-", "_")}'):
         raise InputError(f'{settings}: its executor is not installed; to install it: .venv/bin/pip install -c constraints.txt snakemake-executor-plugin-{executor}')
     return folder.resolve()
@@ -172,7 +176,7 @@ def snakemake(target:str, cluster:Path|None=None, **config:str)->int:
     command = [sys.executable, '-m', 'snakemake', target, *where, '--quiet', 'host', 'reason', 'rules', '--nolock', '--rerun-incomplete',
                '--config', *(f'{name}={value}' for name, value in config.items() if value)]
     with subprocess.Popen(command, cwd=repo_root(), stderr=subprocess.STDOUT, stdout=subprocess.PIPE) as running:
-        try: follow(running.stdout, Progress())
+        try: follow(running.stdout, Progress(elsewhere=cluster is not None))
         except KeyboardInterrupt: running.wait()      # it has had the interrupt too, and tidies up
     return running.returncode
 
@@ -291,7 +295,7 @@ def convert(source:Annotated[Path, typer.Argument(help="A checkpoint of BasicSR'
         model = checkpoints.convert(source, output, layout, half)
         typer.echo(f'{output}: {known or "BasicVSR"}, {cost.params(model):,} parameters, {output.stat().st_size/1e6:.1f} MB')
 
-# %% ../nbs/40_cli.ipynb #1d24ab16
+# %% ../nbs/40_cli.ipynb #e484b0e4
 data = typer.Typer(no_args_is_help=True, help='Look through data sets, and make low-resolution sides.')
 app.add_typer(data, name='data')
 
@@ -309,8 +313,9 @@ def check(name:Annotated[str, typer.Argument(help="'reds', in any of its layouts
         if name != 'reds': raise InputError(f"data check: nothing known of '{name}'; there is reds.")
         found = check_reds(path)
         typer.echo(f'{path}: REDS, layout {found.layout}\n{found.parts.to_markdown(index=False)}')
+        for sentence in found.wrong: typer.secho(sentence, fg='red', err=True)
         if reds4: typer.echo(f'{make_reds4(found, reds4)}: GT and sharp_bicubic of REDS4')
-        if found.wrong: fail('\n'.join(found.wrong))
+        if found.wrong: raise typer.Exit(1)
 
 @data.command()
 def degrade(source:Annotated[Path, typer.Argument(help='A clip, or a folder of clips: videos or folders of frames.')],
@@ -344,5 +349,6 @@ def evaluate(model:Annotated[Path, typer.Option(help='A checkpoint.')],
         table = clip_table(scores, floor)
         typer.echo(table.to_markdown(index=False, floatfmt=[digits.get(column, '.2f') for column in table]))
         typer.echo(protocol_text(found.protocol))
-        to = write_text(found.to_json() + '\n', record or repo_root()/'data'/'runs'/'eval'/f'{model.stem}-{Path(data).name}.json')
+        named = '-'.join(part for part in (*Path(data).parts[-2:], frames and f'{frames} frames') if part and part.strip('./')).replace(' ', '-')
+        to = write_text(found.to_json() + '\n', record or repo_root()/'data'/'runs'/'eval'/f'{model.stem}-{named}.json')
     typer.echo(f'{to}: the record')

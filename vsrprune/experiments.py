@@ -310,8 +310,8 @@ def estimate_report(profile:Profile, checkpoint:str='', times:int=3)->dict:
     trained = sum(1 for name in profile.record_names if name.endswith('finetuned'))
     evaluated = len(profile.record_names) - 1
     trials = how.trial*len(how.lr) if len(how.lr) > 1 else 0
-    # a training state holds weights and Adam's two moments in float32; every network is kept in half precision
-    disk = cost.params(model)*(12*trained + 2*evaluated)
+    # a training state holds weights and Adam's two moments in float32, and is kept twice; networks are kept in half precision, training clips of REDS' size decoded
+    disk = cost.params(model)*(24*trained + 2*evaluated) + (profile.train_clips or 0)*(profile.train_frames or 0)*720*1280*3*17/16
     return dict(profile=profile.name, network=source.name, iterations=trained*how.iterations + trials, seconds_per_iteration=round(iteration, 2), frames=evaluated*frames,
                 seconds_per_frame=round(frame, 2), hours=round((iteration*(trained*how.iterations + trials) + frame*evaluated*frames)/3600, 1), disk_gb=round(disk/1e9, 2),
                 threads=torch.get_num_threads(), processor=cost._device_name('cpu'))

@@ -32,8 +32,9 @@ LAYOUTS = {       # folder -> numbers of its clips
 def reds_layout(root:Path)->str:
     "'official', 'regrouped' or 'lmdb'; raises `InputError` where a folder holds none of them"
     if not root.is_dir(): raise InputError(f'{root}: no such folder; give the one that holds train_sharp/.')
-    if any(root.glob('*.lmdb')): return 'lmdb'
-    if not (root/'train_sharp').is_dir():
+    folders = (root/'train_sharp').is_dir()
+    if any((root/part).is_dir() for part in LAYOUTS['lmdb']) and not (folders and not all((root/part).is_dir() for part in LAYOUTS['lmdb'])): return 'lmdb'
+    if not folders:
         raise InputError(f'{root}: no REDS here; expected train_sharp/000 … or train_sharp_with_val.lmdb (there is: {", ".join(sorted(p.name for p in root.iterdir())[:5]) or "nothing"}).')
     return 'regrouped' if (root/'train_sharp'/'240').is_dir() else 'official'
 
@@ -80,7 +81,7 @@ def _lmdb_listing(part:Path)->tuple[dict[str, int], tuple[int, int], list[str]]:
     if not meta.is_file(): return {}, (0, 0), [f'{part.name}: without its meta_info.txt, which lists what it holds; make it again with BasicSR\'s create_lmdb.py.']
     lines = [m for line in meta.read_text().splitlines() if (m := LINE.match(line))]
     keys = [m['key'] for m in lines]
-    wrong = [f"{part.name}: its keys begin with X4/, and BasicSR looks for 000/00000000; make it again from train_sharp_bicubic/X4 (vsrprune reads it as it is)."]*any(k.startswith('X4/') for k in keys)
+    wrong = [f"{part.name}: its keys begin with X4/, and BasicSR looks for 000/00000000; make it again from train_sharp_bicubic/X4, or make REDS4 from it as it is."]*any(k.startswith('X4/') for k in keys)
     with _reading(part) as environment: stored = environment.stat()['entries']
     if stored != len(keys): wrong.append(f'{part.name}: holds {stored} frames, but its meta_info.txt lists {len(keys)}.')
     found = Counter(key.split('/')[-2] for key in keys)
@@ -88,8 +89,12 @@ def _lmdb_listing(part:Path)->tuple[dict[str, int], tuple[int, int], list[str]]:
 
 def _reading(part:Path)->lmdb.Environment:
     "Open an LMDB to read; `InputError` where it is damaged"
-    try: return lmdb.open(str(part), readonly=True, lock=False, create=False)
+    try: store = lmdb.open(str(part), readonly=True, lock=False, create=False)
     except lmdb.Error as e: raise InputError(f'{part}: cannot be read as an LMDB ({e}).') from None
+    # it is mapped into memory: what lies beyond the end of a file that was cut short would kill the process
+    whole = (store.info()['last_pgno'] + 1)*store.stat()['psize']
+    if (held := (part/'data.mdb').stat().st_size) < whole: store.close(); raise InputError(f'{part}: cut short, {held:,} of {whole:,} bytes; copy or make it again.')
+    return store
 
 def check_reds(root:str|Path, frames:int=100)->RedsCheck:
     "Look through REDS in any of its layouts and say what is missing; nothing is decoded but a frame of each part"
@@ -102,25 +107,37 @@ def check_reds(root:str|Path, frames:int=100)->RedsCheck:
             whole = [clip for clip, frames in found.items() if frames]
             size = open_clip(root/part/whole[0]).shape[1:3] if whole else (0, 0)
         row, missing = _sized(found, part, wanted, frames)
-        rows.append(row | dict(height=size[0], width=size[1])); wrong += said or missing
+        unlisted = layout == 'lmdb' and said and not found       # without a list nothing can be said of clips
+        rows.append(row | dict(height=size[0], width=size[1])); wrong += said if unlisted else said + missing
     parts = pd.DataFrame(rows)
     return RedsCheck(root, layout, frames, parts, wrong + _quarter(parts))
 
-# %% ../nbs/08_preparation.ipynb #38998cdd
-def _linked(source:Path, target:Path):
-    "A clip of the test tree as a link"
+# %% ../nbs/08_preparation.ipynb #ebf6533e
+def _cleared(target:Path):
+    "Make room for a clip of the test tree: a link is ours to remove, a folder is not, since `replacing` follows links"
     if target.is_symlink(): target.unlink()
     elif target.exists(): raise InputError(f'{target} is there and is no link; move it away first.')
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.symlink_to(os.path.relpath(source.resolve(), target.parent.resolve()), target_is_directory=True)
+    try: target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as e: raise InputError(f'{target.parent}: cannot be made ({e.strerror}).') from None
 
-def _unpacked(store:Path, clip:str, target:Path):
-    "A clip of the test tree out of an LMDB"
-    with _reading(store) as environment, environment.begin() as held:
-        files = {key.decode(): value for key, value in held.cursor() if key.decode().split('/')[-2] == clip}
-    with replacing(target) as beside:
+def _linked(source:Path, target:Path):
+    "A clip of the test tree as a link"
+    _cleared(target)
+    try: target.symlink_to(os.path.relpath(source.resolve(), target.parent.resolve()), target_is_directory=True)
+    except OSError as e: raise InputError(f'{target}: no link can be made there ({e.strerror}); choose a folder on a disk that has links.') from None
+
+def _unpacked(store:Path, clip:str, target:Path, frames:int):
+    "A clip of the test tree out of an LMDB; one that is there already is kept"
+    if target.is_dir() and not target.is_symlink() and len(list(target.glob('*.png'))) == frames: return
+    _cleared(target)
+    with _reading(store) as environment, environment.begin() as held, replacing(target) as beside:
         beside.mkdir()
-        for key, png in files.items(): (beside/f'{key.split("/")[-1]}.png').write_bytes(png)
+        for prefix in ('', 'X4/'):
+            cursor = held.cursor()
+            if not cursor.set_range((begin := f'{prefix}{clip}/').encode()): continue
+            for key, png in cursor:
+                if not key.decode().startswith(begin): break
+                (beside/f'{key.decode().split("/")[-1]}.png').write_bytes(png)
 
 def make_reds4(found:RedsCheck,      # of `check_reds`
                target:str|Path,      # folder of the test tree; GT/ and sharp_bicubic/ come below it
@@ -132,21 +149,27 @@ def make_reds4(found:RedsCheck,      # of `check_reds`
         held = listing(found.root/part)[0]
         if lacking := [clip for clip in BENCHMARKS['reds4'].lengths if held.get(clip) != found.frames]: raise InputError(f'{found.root/part}: REDS4 needs {found.frames} frames of each of its clips; not whole: {", ".join(lacking)}.')
         for clip in BENCHMARKS['reds4'].lengths:
-            if found.layout == 'lmdb': _unpacked(found.root/part, clip, target/side/clip)
+            if found.layout == 'lmdb': _unpacked(found.root/part, clip, target/side/clip, found.frames)
             else: _linked(found.root/part/clip, target/side/clip)
     return target
 
 # %% ../nbs/08_preparation.ipynb #acb7a54b
 def _degrade_clip(source:Path, target:Path, kind:str)->int:
     "Write the low-resolution side of one clip, frame by frame; how many frames"
+    target.mkdir(parents=True, exist_ok=True)     # a folder may have a dot in its name only where it is there
     clip = open_clip(source)
     h, w = (n//4*4 for n in clip.shape[1:3])      # as `frames.crop_to_multiple`, which would say so for every frame
     write_clip((degrade(frame[None, :h, :w], kind)[0] for frame in clip), target)
     return len(clip)
 
-def _done(source:Path, target:Path)->bool:
-    "Whether the low-resolution side of a clip is there and whole"
-    return target.is_dir() and len(open_clip(target)) == len(open_clip(source))
+def _done(source:Path, target:Path, kind:str)->bool:
+    "Whether the low-resolution side of a clip is there, whole, and of this kind; `InputError` where it is another's"
+    if not target.is_dir() or not any(target.iterdir()): return False
+    large, small = open_clip(source), open_clip(target)
+    h, w = (n//4*4 for n in large.shape[1:3])
+    if len(small) != len(large) or not np.array_equal(small[0], degrade(large[0][None, :h, :w], kind)[0]):
+        raise InputError(f'{target}: holds frames that are not the {kind} of {source}; choose another folder, or remove this one to have it made anew.')
+    return True
 
 def degrade_clips(source:str|Path,        # a clip, or a folder of clips
                   target:str|Path,        # a folder of PNG for each comes below it
@@ -158,10 +181,12 @@ def degrade_clips(source:str|Path,        # a clip, or a folder of clips
     source, target = Path(source), Path(target)
     if kind not in KINDS: raise InputError(f'there is no degradation {kind!r}; use one of {", ".join(KINDS)}')
     if workers is not None and workers < 1: raise InputError(f'degrade: at least one process, not {workers}.')
+    if target.resolve() == source.resolve() or source.resolve() in target.resolve().parents: raise InputError(f'{target} lies within {source}, whose clips it would become one of; choose a folder beside it.')
     clips = {clip: target/(clip.stem if clip.is_file() else clip.resolve().name) for clip in clips_under(source)}
     if len(set(clips.values())) < len(clips): raise InputError(f'{source}: two clips would be written to one folder; give each its own name.')
-    rows = [dict(clip=to.name, frames=len(open_clip(clip)), made=False) for clip, to in clips.items() if _done(clip, to)]
-    left = {clip: to for clip, to in clips.items() if not _done(clip, to)}
+    done = {clip: _done(clip, to, kind) for clip, to in clips.items()}
+    rows = [dict(clip=to.name, frames=len(open_clip(clip)), made=False) for clip, to in clips.items() if done[clip]]
+    left = {clip: to for clip, to in clips.items() if not done[clip]}
     with ProcessPoolExecutor(workers) as pool:
         running = {pool.submit(_degrade_clip, clip, to, kind): to.name for clip, to in left.items()}
         try:

@@ -57,7 +57,7 @@ class Profile(Document):
     data: str                                   # evaluation set: 'stills', 'vid4', 'reds4' or a path under the data root
     train: str                                  # clips to fine-tune on: 'stills' or a path under the data root
     leave_out: tuple[str, ...] = ()             # clips of `train` that belong to a test set
-    train_clips: Positive|None = None           # at most so many of them, evenly spaced: they are held in memory
+    train_clips: Positive|None = None           # at most so many of them, evenly spaced
     train_frames: Positive|None = None          # at most so many frames of each
     protocol: Literal['stills', 'vid4', 'reds4']            # how it is scored; see `metrics.PROTOCOLS`
     pictures: str = 'stills'                    # whose frames figures show

@@ -22,7 +22,6 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 import yaml
-from accelerate import PartialState
 from pydantic import Field
 from torch import nn
 
@@ -35,7 +34,7 @@ from .frames import Document, InputError, replacing, repo_root
 from .metrics import bicubic, evaluate, psnr
 from .profiles import LearningRate, Positive
 from .results import write_text
-from .training import Recipe, main_process, train
+from .training import Recipe, main_process, processes, train
 
 # %% ../nbs/33_baselines.ipynb #1b717afa
 FARTHEST = 32.0     # pixels of the full resolution that a layer shifts at most
@@ -245,9 +244,9 @@ def baseline_folder(baseline:Baseline)->Path:
 
 def _machine()->str:
     "What a training runs on"
-    about, processes = environment(), PartialState().num_processes
+    about, several = environment(), processes()
     each = about['cuda'] or f"{about['processor']}, {about['threads']} threads"
-    return each if processes == 1 else f'{processes} processes, each {each}'
+    return each if several == 1 else f'{several} processes, each {each}'
 
 def train_joint(model:BasicVSR, baseline:Baseline, crops_of:list[Pair], folder:Path, progress:bool=True, skip_unreadable:bool=False)->pd.DataFrame:
     "Train the whole network, in place, stage after stage; resumes from `folder`. Returns the loss curve"

@@ -33,7 +33,8 @@ def reds_layout(root:Path)->str:
     "'official', 'regrouped' or 'lmdb'; raises `InputError` where a folder holds none of them"
     if not root.is_dir(): raise InputError(f'{root}: no such folder; give the one that holds train_sharp/.')
     folders = (root/'train_sharp').is_dir()
-    if any((root/part).is_dir() for part in LAYOUTS['lmdb']) and not (folders and not all((root/part).is_dir() for part in LAYOUTS['lmdb'])): return 'lmdb'
+    stores = [(root/part).is_dir() for part in LAYOUTS['lmdb']]
+    if all(stores) or (any(stores) and not folders): return 'lmdb'
     if not folders:
         raise InputError(f'{root}: no REDS here; expected train_sharp/000 … or train_sharp_with_val.lmdb (there is: {", ".join(sorted(p.name for p in root.iterdir())[:5]) or "nothing"}).')
     return 'regrouped' if (root/'train_sharp'/'240').is_dir() else 'official'

@@ -189,13 +189,13 @@ class Validation:
     "Scores the network every so often on clips held out; the curve, with the minutes it took, is kept in a file, so that it outlives an interruption"
     def __init__(self, pairs:list[Pair], every:int, path:Path):
         self.clips, self.every, self.path, self.before = [(p.lq(), p.gt()) for p in pairs], every, Path(path), 0
-        self.floor, self.since, self.seen = self._mean(bicubic), time.perf_counter(), False
+        self.floor, self.since, self.seen = self._mean(bicubic), time.perf_counter(), None
 
     def _mean(self, restored)->float: return float(np.mean([psnr(restored(lq), gt).mean() for lq, gt in self.clips]))
 
     def __call__(self, model, iteration:int):
         done = self.before + iteration + 1          # `before`: iterations of the stages before
-        first, self.seen = not self.seen, True
+        first, self.seen = self.seen != self.before, self.before      # the first call of a stage
         if done % self.every or (done and iteration < 0): return      # a stage begins where the one before has ended
         curve = self.curve if done and self.path.exists() else pd.DataFrame(dict(iteration=[], psnr=[], minutes=[]))
         if first and done in curve.iteration.values: return           # resumed here

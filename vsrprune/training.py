@@ -6,8 +6,9 @@
 __all__ = ['charbonnier', 'has_bfloat16', 'Recipe', 'Diverged', 'processes', 'main_process', 'train', 'finetuning_recipe',
            'finetune', 'training_speed']
 
-# %% ../nbs/12_training.ipynb #62af0e0a
+# %% ../nbs/12_training.ipynb #67c2da52
 import copy
+import ctypes
 import itertools
 import math
 import os
@@ -197,10 +198,18 @@ def _kept_good(state:Path)->str:
     os.replace(state, good); _before(state).unlink(missing_ok=True)
     return f' The last good state is kept in {good}; the same command begins anew.'
 
+def _keep_memory():
+    "Let memory that one iteration frees serve the next: given back to the system, every page of it would be cleared anew. For glibc, see mallopt(3)"
+    try: mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError): return
+    trim_threshold, top_pad, mmap_max, arena_max = -1, -2, -4, -8
+    for option, value in ((trim_threshold, -1), (top_pad, 2**28), (mmap_max, 0), (arena_max, 1)): mallopt(option, value)
+
 class _Run:
     "What a training holds: network, average, optimizer, device"
     def __init__(self, network, recipe):
         self.recipe, self.accelerator = recipe, _accelerator(recipe)
+        if self.accelerator.device.type == 'cpu': _keep_memory()
         self.network = network.to(memory_format=torch.channels_last).train()
         self.average = AveragedModel(network, device=self.accelerator.device, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema)) if recipe.ema else None
         if recipe.compile:
@@ -306,6 +315,14 @@ class _Decoded:
     def __len__(self): return len(self.clip)
     def __getitem__(self, part): return np.stack([self.clip[int(i)] for i in part[0]])[:, part[1], part[2]]
 
+def _decoding(pairs, recipe)->Crops:
+    "The crops of a recipe, decoded every time"
+    crops = recipe.crops(pairs[:1])
+    crops.clips = [tuple(_Decoded(path) for path in p.source[1::-1]) for p in pairs]
+    lengths = np.array([len(gt) for _, gt in crops.clips])
+    crops.names, crops.probability = [p.name for p in pairs], lengths/lengths.sum()
+    return crops
+
 def _plainly(model, crops, recipe):
     "The plain loop; each `next` is an iteration"
     optimizer, device = _optimizer(model.train(), recipe), next(model.parameters()).device
@@ -317,6 +334,18 @@ def _plainly(model, crops, recipe):
         optimizer.step()
         yield
 
+def _serve_plain(channel, model, pairs, recipe, iterations, threads):
+    "The plain loop in a process of its own: the seconds that some iterations take, whenever they are asked for"
+    torch.set_num_threads(threads)
+    loop = _plainly(model.cuda() if torch.cuda.is_available() else model, _decoding(pairs, recipe), recipe)
+    next(loop)
+    while channel.recv():
+        started = time.perf_counter()
+        for _ in range(iterations): next(loop)
+        if torch.cuda.is_available(): torch.cuda.synchronize()
+        channel.send(time.perf_counter() - started)
+
+# %% ../nbs/12_training.ipynb #fc856e9e
 class _Enough(Exception): pass
 
 def _rate(crops, model, recipe, iterations)->float:
@@ -329,7 +358,7 @@ def _rate(crops, model, recipe, iterations)->float:
     try: train(model, crops, recipe, [note], progress=False)
     except _Enough: return iterations/(moments[-1] - moments[2])
 
-# %% ../nbs/12_training.ipynb #9d6949d6
+# %% ../nbs/12_training.ipynb #1a1b661a
 def training_speed(model:BasicVSR,
                    pairs:list[Pair],         # both sides on disk, as of `vid4`
                    recipe:Recipe,            # with more iterations than are run
@@ -339,16 +368,15 @@ def training_speed(model:BasicVSR,
                   )->pd.DataFrame:           # turn, plain and ours (iterations per second), ratio
     "Iterations per second of the plain loop and of `train`, in turn"
     crops = Crops(pairs, recipe.size, recipe.frames, recipe.seed, recipe.stream, store=store)
-    decoding = copy.copy(crops)
-    decoding.clips = [tuple(_Decoded(path) for path in p.source[1::-1]) for p in pairs]
-    plain, rows = copy.deepcopy(model), []
-    if torch.cuda.is_available(): plain.cuda()
-    loop = _plainly(plain, decoding, recipe)
-    next(loop)
-    for turn in range(turns):
-        started = time.perf_counter()
-        for _ in range(iterations): next(loop)
-        if torch.cuda.is_available(): torch.cuda.synchronize()
-        row = dict(turn=turn, plain=iterations/(time.perf_counter() - started), ours=_rate(crops, copy.deepcopy(model), recipe, iterations))
-        rows.append(row | dict(ratio=row['ours']/row['plain']))
+    context, rows = torch.multiprocessing.get_context('spawn'), []
+    here, there = context.Pipe()
+    plain = context.Process(target=_serve_plain, args=(there, copy.deepcopy(model), pairs, recipe, iterations, torch.get_num_threads()), daemon=True)
+    plain.start(); there.close()
+    try:
+        for turn in range(turns):
+            here.send(True)
+            row = dict(turn=turn, plain=iterations/here.recv(), ours=_rate(crops, copy.deepcopy(model), recipe, iterations))
+            rows.append(row | dict(ratio=row['ours']/row['plain']))
+    except (EOFError, ConnectionError): raise InputError('training_speed: the plain loop has ended (out of memory?); take smaller batches.') from None
+    finally: plain.terminate(); plain.join()
     return pd.DataFrame(rows)

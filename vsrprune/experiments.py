@@ -98,7 +98,7 @@ def dense_network(profile:Profile)->BasicVSR:
     "The profile's dense network; put in place where it is not there yet"
     return checkpoints.load(dense_path(profile) if dense_path(profile).exists() else bring_dense(profile))
 
-# %% ../nbs/32_experiments.ipynb #4098c047
+# %% ../nbs/32_experiments.ipynb #a8f2c69f
 @lru_cache
 def _peak_mb(plan:str, size:tuple)->float:
     "Networks of one plan take the same memory: measured once"

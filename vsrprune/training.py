@@ -198,6 +198,7 @@ def _kept_good(state:Path)->str:
     os.replace(state, good); _before(state).unlink(missing_ok=True)
     return f' The last good state is kept in {good}; the same command begins anew.'
 
+# %% ../nbs/12_training.ipynb #keepmem1
 def _keep_memory():
     "Let memory that one iteration frees serve the next: given back to the system, every page of it would be cleared anew. For glibc, see mallopt(3)"
     try: mallopt = ctypes.CDLL(None).mallopt

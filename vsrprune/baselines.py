@@ -2,9 +2,9 @@
 
 # %% auto #0
 __all__ = ['FARTHEST', 'FLOW_TEST', 'CARD', 'known_flow', 'Motions', 'PairFlow', 'flow_loss', 'widen', 'weights_path',
-           'BaselineWidths', 'FlowTraining', 'JointTraining', 'Baseline', 'joined', 'Validation', 'last_fifth',
-           'train_flow', 'flow_error', 'baseline_folder', 'train_joint', 'train_baseline', 'about_training',
-           'score_baseline', 'free', 'model_card', 'make_baseline', 'available']
+           'BaselineWidths', 'FlowTraining', 'JointTraining', 'Baseline', 'joined', 'learnt_from', 'Validation',
+           'last_fifth', 'train_flow', 'flow_error', 'baseline_folder', 'train_joint', 'train_baseline',
+           'about_training', 'score_baseline', 'free', 'model_card', 'make_baseline', 'available']
 
 # %% ../nbs/33_baselines.ipynb #a0a4ecad
 import copy
@@ -27,7 +27,7 @@ from torch import nn
 
 from . import checkpoints, cost
 from .basicvsr import BasicVSR, Plan, Width, restore
-from .datasets import BENCHMARKS, Crops, Pair
+from .datasets import BENCHMARKS, Crops, Pair, many_stills
 from .experiments import clips, commit, environment
 from .flow import LEVELS, SPyNet, endpoint_error
 from .frames import Document, InputError, replacing, repo_root
@@ -153,6 +153,7 @@ class JointTraining(Document):
     flow_scale: Annotated[float, Field(ge=0, le=1)] = 0.125     # as published
     flow_frozen: Annotated[int, Field(ge=0, strict=True)] = 0
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    colours: bool = False
     compile: bool = False
 
 class Baseline(Document):
@@ -161,6 +162,7 @@ class Baseline(Document):
     about: str
     widths: BaselineWidths
     data: Annotated[tuple[str, ...], Field(min_length=1)]        # 'stills' or paths under the data root
+    cameras: Positive|None = None                                # 'stills' for training is filmed by so many, see `datasets.many_stills`
     start: str|None = None                                       # a baseline to start from, widened; else from nothing
     leave_out: tuple[str, ...] = ()                              # clips of these that are for testing: of REDS 000, 011, 015 and 020
     flow: tuple[FlowTraining, ...] = ()                          # stage after stage
@@ -177,6 +179,7 @@ class Baseline(Document):
         try: baseline = cls(**yaml.safe_load(path.read_text()))
         except (InputError, yaml.YAMLError, TypeError) as e: raise InputError(f"{path}: {' '.join(str(e).split())}") from None
         if baseline.name != name: raise InputError(f"{path}: its name is '{baseline.name}'; a recipe is named as its file.")
+        if baseline.cameras and 'stills' not in baseline.data: raise InputError(f"{path}: cameras film 'stills', which are not among its data.")
         if tested := [n for n in baseline.data if n in BENCHMARKS]: raise InputError(f'{path}: {tested[0]} is for testing; train on other clips.')
         return baseline
 
@@ -184,6 +187,11 @@ class Baseline(Document):
 def joined(names:Iterable[str], split:str, leave_out:Iterable[str]=(), **options)->list[Pair]:
     "Clips of several datasets as one list, one split of each, without those that are named"
     return [pair for name in names for pair in clips(name, split=split, **options) if pair.name not in leave_out]
+
+def learnt_from(baseline:Baseline)->list[Pair]:
+    "The clips that a baseline is trained on"
+    if not baseline.cameras: return joined(baseline.data, 'train', baseline.leave_out)
+    return many_stills(baseline.cameras) + joined([name for name in baseline.data if name != 'stills'], 'train', baseline.leave_out)
 
 class Validation:
     "Scores the network every so often on clips held out; the curve, with the minutes it took, is kept in a file, so that it outlives an interruption"
@@ -245,7 +253,7 @@ def baseline_folder(baseline:Baseline)->Path:
 def _machine()->str:
     "What a training runs on"
     about, several = environment(), processes()
-    each = about['cuda'] or f"{about['processor']}, {about['threads']} threads"
+    each = about['cuda'] or f"{about['processor']}, {about['threads']} thread{'s'*(about['threads'] > 1)}"
     return each if several == 1 else f'{several} processes, each {each}'
 
 def train_joint(model:BasicVSR, baseline:Baseline, crops_of:list[Pair], folder:Path, progress:bool=True, skip_unreadable:bool=False)->pd.DataFrame:
@@ -268,7 +276,7 @@ def train_baseline(baseline:Baseline,
     "Train a baseline by its recipe, resuming from `folder`; same seed, same machine, same weights"
     folder = folder or baseline_folder(baseline)
     folder.mkdir(parents=True, exist_ok=True)
-    pairs, held_out = (joined(baseline.data, split, baseline.leave_out) for split in ('train', 'validation'))
+    pairs, held_out = learnt_from(baseline), joined(baseline.data, 'validation', baseline.leave_out)
     Recipe(frames=1, size=FLOW_TEST).crops(held_out)       # one that cannot be read is named now, not after hours
     begun = checkpoints.sha256(weights_path(baseline.start)) if baseline.start else 'nothing'
     if not (folder/'start.txt').exists(): write_text(begun, folder/'start.txt')
@@ -285,15 +293,17 @@ def train_baseline(baseline:Baseline,
 # %% ../nbs/33_baselines.ipynb #cb780f61
 def _told(stage:JointTraining)->str:
     "A stage in words"
+    colours = ', in colours at random' if stage.colours else ''
     averaged = f', weights averaged with a decay of {stage.ema:g}' if stage.ema else ''
     frozen = f', SPyNet frozen for {stage.flow_frozen:,} iterations' if stage.flow_frozen else ''
-    return f'{stage.iterations:,} iterations with batches of {stage.batch} crops of {stage.frames} frames of {stage.size} x {stage.size} pixels, learning rate from {stage.lr:g}, of SPyNet {stage.flow_scale:g} of that{frozen}{averaged}'
+    return f'{stage.iterations:,} iterations with batches of {stage.batch} crops of {stage.frames} frames of {stage.size} x {stage.size} pixels, learning rate from {stage.lr:g}, of SPyNet {stage.flow_scale:g} of that{frozen}{averaged}{colours}'
 
 def about_training(baseline:Baseline, folder:Path)->dict:
     "What a finished training was, as flat facts: the provenance of its weights"
     curve = pd.read_csv(folder/'validation.csv')
     flow = json.loads((folder/'flow.json').read_text())
-    how = dict(data=' and '.join(baseline.data), validation_clips=len(joined(baseline.data, 'validation', baseline.leave_out))) | json.loads((folder/'about.json').read_text())
+    filmed = f', each photograph filmed by {baseline.cameras} cameras' if baseline.cameras else ''
+    how = dict(data=' and '.join(baseline.data) + filmed, validation_clips=len(joined(baseline.data, 'validation', baseline.leave_out))) | json.loads((folder/'about.json').read_text())
     return dict(name=baseline.name) | how | dict(
         iterations=sum(stage.iterations for stage in baseline.training), stages='; then '.join(map(_told, baseline.training)), hours=round(curve.minutes.iloc[-1]/60, 1),
         seed=baseline.seed, flow_iterations=sum(stage.iterations for stage in baseline.flow), flow_error=round(flow['error'], 2), flow_unmoved=round(flow['unmoved'], 2),

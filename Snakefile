@@ -1,6 +1,7 @@
 # The report of a profile as a graph of notebooks: what is there already, and whose inputs have not changed, is not run again.
 # Run by `make report PROFILE=default`; by hand: snakemake --cores all --config profile=default
 # Other settings: checkpoint=FILE (the dense network, where the profile names none), kept=true (build from the records in data/records).
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -27,9 +28,15 @@ CROPS = expand(f'{FIGURES}/figure3.{{suffix}}', suffix=('pdf', 'png'))     # sho
 DENSE = [record('dense-s0-dense'), record('bicubic-s0-dense')]
 UNSTRUCTURED, STRUCTURED = 'unstructured-{scope}-{ratio}-s{seed}-', 'structured-l1-{ratio}-s{seed}-'
 BOTH = ('pruned', 'finetuned')
+def trial_of(wildcards): return [f'{RUNS}/trials/{P.removal(wildcards.removal).briefly.name}.json'] if len(P.finetuning.lr) > 1 else []
 TRIALS = expand(f'{RUNS}/trials/lr-{{lr}}.json', lr=[f'{lr:g}' for lr in P.finetuning.lr] if len(P.finetuning.lr) > 1 else [])
 RECORDS = [f'{KEPT}/{name}.json' for name in P.record_names] if KEPT else [*map(record, P.record_names), f'{RUNS}/benchmarks/speed.json']
 FROM = f' records={KEPT}' if KEPT else ''
+
+def lines(*stages): return '|'.join(re.escape(r.name) for r in P.sweep if r.stages == stages) or 'none'
+def left_behind(*stages):
+    names = [f'structured-{{removal}}-s{{seed}}-{stage}' for stage in stages]
+    return [*map(record, names), *map(weights, names), notebook('removal-{removal}-s{seed}', 'html')]
 
 # quick, and TeX need not be on every node of a cluster
 localrules: tables, figures, paper
@@ -39,6 +46,9 @@ wildcard_constraints:
     seed = r'[0-9]+',
     lr = r'[0-9.e-]+',
     scope = 'layer|global',
+    iterations = r'[0-9]+',
+    plan = r'[0-9.]+-[a-z0-9-]+',
+    removal = r'macs=[a-z0-9.-]+?',
     part = '|'.join(ABLATED)
 
 # Records are named too: Snakemake does not miss what was deleted while a product made of it is there.
@@ -69,6 +79,12 @@ rule dense_finetuned:
     log: notebook('dense_finetuned-s{seed}', 'ipynb')
     shell: RUN + ' seed={wildcards.seed} progress=true'
 
+rule dense_longer:
+    input: 'nbs/experiments/dense_finetuned.ipynb', rules.baseline.output, TRIALS
+    output: record('dense-{iterations}-s{seed}-finetuned'), notebook('dense_longer-{iterations}-s{seed}', 'html')
+    log: notebook('dense_longer-{iterations}-s{seed}', 'ipynb')
+    shell: RUN.replace('{rule}', 'dense_finetuned') + ' iterations={wildcards.iterations} seed={wildcards.seed} progress=true'
+
 rule unstructured:
     input: 'nbs/experiments/unstructured.ipynb', rules.baseline.output, TRIALS
     output:
@@ -84,6 +100,37 @@ rule structured:
         notebook('structured-{ratio}-s{seed}', 'html')
     log: notebook('structured-{ratio}-s{seed}', 'ipynb')
     shell: RUN + ' ratio={wildcards.ratio} seed={wildcards.seed} progress=true'
+
+# The widths that several lines of the sweep share. They may depend on the clock, so nothing runs beside.
+rule widths:
+    input: 'nbs/experiments/widths.ipynb', rules.baseline.output
+    output: f'{RUNS}/plans/{{plan}}.json', notebook('widths-{plan}', 'html')
+    log: notebook('widths-{plan}', 'ipynb')
+    threads: workflow.cores
+    params: removal = lambda wildcards: next(r.name for r in P.sweep if r.plan == wildcards.plan)
+    shell: RUN + ' removal={params.removal}'
+
+rule learning_rate_of:
+    input: 'nbs/experiments/learning_rate_of.ipynb', lambda wildcards: f'{RUNS}/plans/{P.removal(wildcards.removal).plan}.json'
+    output: f'{RUNS}/trials/{{removal}}.json', notebook('learning_rate_of-{removal}', 'html')
+    log: notebook('learning_rate_of-{removal}', 'ipynb')
+    shell: RUN + ' removal={wildcards.removal} progress=true'
+
+# A line of the sweep; what it leaves behind depends on whether it repairs and how long it trains.
+rule removal:
+    input: 'nbs/experiments/removal.ipynb', trial_of, lambda wildcards: f'{RUNS}/plans/{P.removal(wildcards.removal).plan}.json'
+    output: left_behind('pruned', 'finetuned')
+    wildcard_constraints: removal = lines('pruned', 'finetuned')
+    log: notebook('removal-{removal}-s{seed}', 'ipynb')
+    shell: RUN.replace('{rule}', 'removal') + ' removal={wildcards.removal} seed={wildcards.seed} progress=true'
+
+use rule removal as removal_repaired with:
+    output: left_behind('pruned', 'repaired', 'finetuned')
+    wildcard_constraints: removal = lines('pruned', 'repaired', 'finetuned')
+
+use rule removal as removal_longer with:
+    output: left_behind('finetuned')
+    wildcard_constraints: removal = lines('finetuned')
 
 rule ablation:
     input: 'nbs/experiments/ablation.ipynb', rules.baseline.output

@@ -64,7 +64,8 @@ def test_every_run_left_a_record(built):
     for r in records:
         assert len(r.scores.clips) == 3 and 10 < r.scores.psnr < 60, r.name
         if r.method == 'unstructured': assert r.ratio == pytest.approx(r.ratio_asked, abs=1e-3) and r.cost.macs == dense.cost.macs
-        if r.method == 'structured': assert 0 < r.ratio < 2*r.ratio_asked and r.cost.macs + r.cost.macs_flow < dense.cost.macs + dense.cost.macs_flow
+        if r.experiment == 'sweep': assert r.ratio > 0 and 0.35 < r.cost.macs/dense.cost.macs < 0.55
+        elif r.method == 'structured': assert 0 < r.ratio < 2*r.ratio_asked and r.cost.macs + r.cost.macs_flow < dense.cost.macs + dense.cost.macs_flow
 
 
 def test_weights_on_disk_are_those_in_the_records(built):

@@ -141,3 +141,12 @@ def test_constraints_satisfy_settings():
     for requirement in map(Requirement, asked):
         pin = pins.get(canonicalize_name(requirement.name))
         assert pin and requirement.specifier.contains(pin, prereleases=True), f'{requirement} is pinned to {pin}'
+
+
+def test_readme_shows_the_scores_of_the_cards():
+    rows = re.findall(r'^\| \[(\S+)\]\(data/weights/\1\.md\) \|.*?\| ([\d.]+) \| ([\d.]+) \|', (ROOT/'README.md').read_text(encoding='utf-8'), re.M)
+    weights = {path.stem for path in tree() if path.parts[:2] == ('data', 'weights') and path.suffix == '.safetensors'}
+    assert {name for name, *_ in rows} == weights
+    for name, *shown in rows:
+        card = (ROOT/'data'/'weights'/f'{name}.md').read_text(encoding='utf-8')
+        assert shown == [re.search(rf'^\| {data} +\| mean +\| +([\d.]+) ', card, re.M)[1] for data in ('vid4', 'stills')]

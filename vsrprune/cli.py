@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['app', 'WORK', 'NOISE', 'ENDS', 'TEX', 'data', 'main', 'fail', 'told', 'notebook_path', 'check_parameters',
            'write_html', 'notebook', 'Progress', 'follow', 'check_cluster', 'snakemake', 'alone', 'report', 'train',
-           'estimate', 'records', 'convert', 'check', 'degrade', 'evaluate']
+           'estimate', 'records', 'convert', 'prune', 'check', 'degrade', 'evaluate']
 
 # %% ../nbs/40_cli.ipynb #af31115e
 import re
@@ -295,7 +295,32 @@ def convert(source:Annotated[Path, typer.Argument(help="A checkpoint of BasicSR'
         model = checkpoints.convert(source, output, layout, half)
         typer.echo(f'{output}: {known or "BasicVSR"}, {cost.params(model):,} parameters, {output.stat().st_size/1e6:.1f} MB')
 
-# %% ../nbs/40_cli.ipynb #e484b0e4
+# %% ../nbs/40_cli.ipynb #b3a4e1b2
+@app.command()
+def prune(model:Annotated[Path, typer.Option(help="A checkpoint of BasicSR's, MMagic's or our own.")],
+          data:Annotated[str, typer.Option(help="Clips like those it is for: a folder of them, or 'stills'. Every tenth is held out, to check on.")],
+          target:Annotated[str, typer.Option(help="'latency=0.5' (half the time), 'latency=800ms' (per frame) or 'macs=0.5'.")],
+          output:Annotated[Path, typer.Option('-o', '--output', help='Where the smaller network goes, .safetensors.')],
+          max_drop:Annotated[float|None, typer.Option(help='dB that may be lost on the clips held out; what loses more is not written.')] = None,
+          iterations:Annotated[int, typer.Option(help='Of fine-tuning; 0 for none.')] = 1000,
+          size:Annotated[str, typer.Option(help='Low-resolution frame that time and MACs are counted for, height x width.')] = '180x320',
+          bfloat16:Annotated[bool, typer.Option('--bfloat16', help='Time is measured in bfloat16 instead of float32.')] = False,
+          seed:int = 0,
+          force:Annotated[bool, typer.Option('--force', help='Replace an output that exists.')] = False):
+    """Make a network smaller and faster: search widths, remove filters, repair, fine-tune, check; what was interrupted is gone on with.
+
+    Example: vsrprune prune --model dense.pth --data CLIPS --target latency=0.5 --max-drop 0.3 -o small.safetensors
+    """
+    with told():
+        import torch
+        from vsrprune.frames import InputError
+        from vsrprune.shrink import shrink_file
+        if not (sides := re.fullmatch(r'(\d+)x(\d+)', size)): raise InputError(f"--size is height x width in pixels, such as 180x320; got '{size}'.")
+        found = shrink_file(model, data, target, output, max_drop, force, iterations=iterations, size=tuple(map(int, sides.groups())), dtype=torch.bfloat16 if bfloat16 else torch.float32,
+                            seed=seed, note=lambda text: typer.echo(text, err=True))
+    typer.echo(f'{output}: {found.told()}')
+
+# %% ../nbs/40_cli.ipynb #044be8d2
 data = typer.Typer(no_args_is_help=True, help='Look through data sets, and make low-resolution sides.')
 app.add_typer(data, name='data')
 

@@ -5,8 +5,10 @@
 # %% auto #0
 __all__ = ['PUBLISHED_SIZE', 'environment', 'commit', 'clips', 'training_clips', 'save_weights', 'dense_path', 'bring_dense',
            'dense_network', 'costs', 'measure', 'measure_dense', 'validation_psnr', 'try_learning_rate',
-           'learning_rate', 'finetune_dense', 'run_unstructured', 'run_structured', 'run_ablation', 'speed_path',
-           'machines', 'measure_speed', 'compute_missing', 'finished_records', 'profile_records', 'estimate_report']
+           'learning_rate', 'finetune_dense', 'run_unstructured', 'run_structured', 'calibration', 'plan_path',
+           'make_plan', 'removal_plan', 'remove_filters', 'teacher_of', 'try_removal', 'removal_rate', 'run_removal',
+           'run_ablation', 'speed_path', 'machines', 'measure_speed', 'compute_missing', 'finished_records',
+           'profile_records', 'estimate_report']
 
 # %% ../nbs/32_experiments.ipynb #61288c56
 import copy
@@ -16,6 +18,7 @@ import platform
 import subprocess
 import time
 import warnings
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import lru_cache, partial
 from importlib.metadata import version
@@ -29,13 +32,15 @@ from safetensors import safe_open
 
 from . import checkpoints, cost
 from .basicvsr import BasicVSR, Plan, restore
+from .calibration import calibration_clips
+from .cost import Timings
 from .datasets import BENCHMARKS, clip_pairs, data_root
 from .frames import InputError, replacing, repo_root
 from .metrics import bicubic, evaluate, psnr
-from .profiles import ABLATED, Profile, structured_options, unstructured_options
+from .profiles import ABLATED, Profile, Removal, structured_options, unstructured_options
 from .results import Cost, Record, Speedup, read_records, record_name, write_record, write_text
-from .structured import prune_filters, prune_misaligned, removed_share
-from .training import Recipe, finetuning_recipe, has_bfloat16, train
+from .structured import LOOKING, allocate, channel_scores, cut, prune_filters, prune_misaligned, removed_share
+from .training import TRUNKS, Recipe, Teacher, finetuning_recipe, has_bfloat16, train
 from .unstructured import prune_weights
 
 # %% ../nbs/32_experiments.ipynb #9c011c70
@@ -141,13 +146,14 @@ def _recipe(profile:Profile, lr:float, iterations:int, seed:int)->Recipe:
     how = profile.finetuning
     return finetuning_recipe(iterations, lr, seed, how.batch, how.frames, how.size, how.flow_scale)
 
-def _train(model, profile, name, recipe, callbacks=(), progress=False):
+def _train(model, profile, name, recipe, callbacks=(), progress=False, teacher=None):
     "Train, resuming if interrupted: the curve, and what the record says about the training"
     pairs, used = training_clips(profile)
-    crops, about = recipe.crops(pairs), asdict(recipe) | dict(clips=len(pairs), data=used)
+    crops, about = recipe.crops(pairs), asdict(recipe) | dict(clips=len(pairs), data=used) | (dict(teacher=dict(output=teacher.output, states=teacher.states)) if teacher else {})
     key = hashlib.sha256(json.dumps([about, crops.digest]).encode())
     for weights in model.state_dict().values(): key.update(weights.detach().cpu().contiguous().numpy())
-    history = train(model, crops, recipe, callbacks, profile.runs/'states'/f'{name}-{key.hexdigest()[:12]}.pt', progress=progress and name)
+    with teacher or nullcontext():
+        history = train(model, crops, recipe, callbacks, profile.runs/'states'/f'{name}-{key.hexdigest()[:12]}.pt', progress=progress and name, penalties=[teacher] if teacher else [])
     with replacing(profile.runs/'curves'/f'{name}.csv') as beside: history.to_csv(beside, index=False)
     return history, about
 
@@ -179,19 +185,21 @@ def learning_rate(profile:Profile)->tuple[float, dict]:
     return max(tried, key=tried.get), {f'{lr:g}': round(value, 3) for lr, value in tried.items()}
 
 # %% ../nbs/32_experiments.ipynb #e5c26588
-def _finetune(model, profile, callbacks, progress, seed, **fields):
+def _finetune(model, profile, callbacks, progress, seed, iterations=None, rate=None, teacher=None, **fields):
     "Fine-tune by the profile's recipe, save, score"
     started = time.perf_counter()
-    lr, tried = learning_rate(profile)
-    recipe = _recipe(profile, lr, profile.finetuning.iterations, seed)
-    name = record_name(stage='finetuned', seed=seed, **{k: v for k, v in fields.items() if k != 'ratio'})
-    history, about = _train(model, profile, name, recipe, callbacks, progress)
+    lr, tried = rate or learning_rate(profile)
+    recipe = _recipe(profile, lr, iterations or profile.finetuning.iterations, seed)
+    name = record_name(stage='finetuned', seed=seed, **{k: v for k, v in fields.items() if k not in ('ratio', 'experiment')})
+    history, about = _train(model, profile, name, recipe, callbacks, progress, teacher)
+    validation = validation_psnr(model, training_clips(profile, 'validation')[0])
     path = save_weights(model, profile, name)
-    return measure(profile, path, started, about | dict(lr_tried=tried), stage='finetuned', iterations=recipe.iterations, seed=seed, **fields), history
+    return measure(profile, path, started, about | dict(lr_tried=tried, validation_psnr=validation), stage='finetuned', iterations=recipe.iterations, seed=seed, **fields), history
 
-def finetune_dense(profile:Profile, seed:int=0, progress:bool=False):
+def finetune_dense(profile:Profile, seed:int=0, progress:bool=False, iterations:int|None=None):
     "Train the dense network on, as long as pruned ones are fine-tuned: (record, curve)"
-    return _finetune(dense_network(profile), profile, (), progress, seed, method='dense')
+    options = dict(iterations=iterations) if iterations else {}
+    return _finetune(dense_network(profile), profile, (), progress, seed, iterations, method='dense', options=options)
 
 # %% ../nbs/32_experiments.ipynb #286ac767
 def _score_pruned(model, profile, started, seed, **fields):
@@ -214,7 +222,77 @@ def run_structured(profile:Profile, ratio:float, seed:int=0, progress:bool=False
     pruned = _score_pruned(model, profile, started, seed, **fields)
     return pruned, *_finetune(model, profile, (), progress, seed, **fields), removed
 
-# %% ../nbs/32_experiments.ipynb #e24c834a
+# %% ../nbs/32_experiments.ipynb #3bdba558
+def calibration(profile:Profile, seed:int=0)->tuple[torch.Tensor, torch.Tensor]:
+    "Crops of the profile's training clips to look at, (lq, gt)"
+    how = profile.calibration
+    return calibration_clips(training_clips(profile)[0], how.count, how.frames, how.size, seed)
+
+def plan_path(profile:Profile, removal:Removal)->Path: return profile.runs/'plans'/f'{removal.plan}.json'
+
+def make_plan(profile:Profile, removal:Removal)->dict:
+    "Widths of each group for a line of the sweep, and the share of the MACs that they reach; kept in a file"
+    dense, seed = dense_network(profile), profile.seeds[0]
+    criterion = dict(uniform='l1', latency='reconstruction').get(removal.allocation, removal.criterion)
+    scores = channel_scores(dense, criterion, calibration(profile, seed) if criterion in LOOKING else None, seed)
+    timings = Timings(folder=profile.runs/'timings')
+    widths, reached = allocate(dense, scores, f'macs={removal.macs:g}', removal.allocation, timings=timings, example=torch.empty(1, 3, 3, *profile.cost_size))
+    plan = dict(widths=widths, reached=reached, timings=timings.conditions)
+    write_text(json.dumps(plan, indent=1), plan_path(profile, removal))
+    return plan
+
+def removal_plan(profile:Profile, removal:Removal)->dict:
+    "The plan of a line of the sweep; made if it is not there yet"
+    path = plan_path(profile, removal)
+    return json.loads(path.read_text()) if path.exists() else make_plan(profile, removal)
+
+# %% ../nbs/32_experiments.ipynb #4b09c7df
+def remove_filters(profile:Profile, removal:Removal, seed:int=0)->tuple:
+    "(pruned, repaired or None, report of `structured.cut`, dense) of a line of the sweep"
+    dense, widths = dense_network(profile), removal_plan(profile, removal)['widths']
+    clips = calibration(profile, seed) if removal.repair or removal.criterion in LOOKING else None
+    scores = channel_scores(dense, removal.criterion, clips, seed)
+    small, report = cut(dense, scores, widths)
+    return small, cut(dense, scores, widths, clips[0])[0] if removal.repair else None, report, dense
+
+def teacher_of(dense:BasicVSR, student:BasicVSR, report:pd.DataFrame)->Teacher:
+    "The dense network as a teacher of what was pruned from it"
+    left = report.set_index('group').left
+    return Teacher(dense, student, {name: left[f'{name}.first'] for name in TRUNKS})
+
+def try_removal(profile:Profile, removal:Removal, progress:bool=False)->dict:
+    "Validation PSNR after a brief fine-tuning, by learning rate; kept in a file"
+    seed, pairs, found = profile.seeds[0], training_clips(profile, 'validation')[0], {}
+    small, repaired, report, dense = remove_filters(profile, removal, seed)
+    for lr in profile.finetuning.lr:
+        student = copy.deepcopy(repaired or small)
+        _train(student, profile, f'trial-{removal.name}-{lr:g}', _recipe(profile, lr, profile.finetuning.trial, seed), (), progress, teacher_of(dense, student, report) if removal.teacher else None)
+        found[f'{lr:g}'] = validation_psnr(student, pairs)
+    write_text(json.dumps(found), profile.runs/'trials'/f'{removal.name}.json')
+    return found
+
+def removal_rate(profile:Profile, removal:Removal)->tuple[float, dict]:
+    "The learning rate of a line of the sweep, and what was tried"
+    if len(profile.finetuning.lr) == 1: return profile.finetuning.lr[0], {}
+    path = profile.runs/'trials'/f'{removal.briefly.name}.json'
+    tried = json.loads(path.read_text()) if path.exists() else try_removal(profile, removal.briefly)
+    return float(max(tried, key=tried.get)), {lr: round(value, 3) for lr, value in tried.items()}
+
+# %% ../nbs/32_experiments.ipynb #36b674ed
+def run_removal(profile:Profile, removal:Removal, seed:int=0, progress:bool=False):
+    "One line of the sweep: (records by stage, curve, what was removed from each group)"
+    started = time.perf_counter()
+    small, repaired, report, dense = remove_filters(profile, removal, seed)
+    fields = dict(experiment='sweep', method='structured', options=removal.options, ratio=removed_share(report))
+    def scored(model, stage):
+        name = record_name('structured', stage, removal.options, seed=seed)
+        return measure(profile, save_weights(model, profile, name), started, stage=stage, seed=seed, **fields)
+    records = [scored(model, stage) for stage, model in (('pruned', small), ('repaired', repaired)) if stage in removal.stages]
+    student = repaired or small
+    tuned, history = _finetune(student, profile, (), progress, seed, removal.iterations, removal_rate(profile, removal), teacher_of(dense, student, report) if removal.teacher else None, **fields)
+    return [*records, tuned], history, report
+
+# %% ../nbs/32_experiments.ipynb #d9bb8919
 def run_ablation(profile:Profile, part:str)->list[Record]:
     "Records of the dense network without filters of one part, or misaligned, at every ratio of the profile's ablation; no fine-tuning"
     if part not in ABLATED: raise InputError(f"ablation: no part '{part}'; there are {', '.join(ABLATED)}.")
@@ -226,7 +304,7 @@ def run_ablation(profile:Profile, part:str)->list[Record]:
                              ratio_asked=ratio, ratio=removed_share(removed))
     return [at(ratio) for ratio in profile.ablation]
 
-# %% ../nbs/32_experiments.ipynb #a2809684
+# %% ../nbs/32_experiments.ipynb #b70baa58
 def speed_path(profile:Profile)->Path: return profile.runs/'benchmarks'/'speed.json'
 
 def machines()->list[tuple[str, torch.dtype]]:
@@ -234,14 +312,21 @@ def machines()->list[tuple[str, torch.dtype]]:
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     return [(device, torch.float32)] + [(device, torch.bfloat16)]*has_bfloat16()
 
+def _timed_names(profile)->list[str]:
+    "Records of networks with filters removed that are timed; seeds of one plan have one shape"
+    by_ratio = [record_name('structured', 'finetuned', structured_options(), ratio, profile.seeds[0]) for ratio in profile.structured]
+    return by_ratio + [record_name('structured', 'finetuned', r.options, seed=(r.seeds or profile.seeds)[0]) for r in profile.sweep]
+
 def measure_speed(profile:Profile)->dict[str, dict[str, dict]]:
-    "Time networks with filters removed against the dense one, by record name and machine"
-    dense, found = dense_network(profile), {}
-    for ratio in profile.structured:
-        name = record_name('structured', 'finetuned', structured_options(), ratio, profile.seeds[0])
+    "Time networks with filters removed against the dense one, each plan once, by record name and machine"
+    dense, found, known = dense_network(profile), {}, {}
+    for name in _timed_names(profile):
         smaller = checkpoints.load(profile.runs/'weights'/f'{name}.safetensors')
-        found[name] = {f'{device}-{str(dtype).removeprefix("torch.")}': cost.compare_latency(dense, smaller, profile.cost_size, dtype=dtype, device=device)
-                       for device, dtype in machines()}
+        plan = Plan.of(smaller).to_json()
+        if plan not in known:
+            known[plan] = {f'{device}-{str(dtype).removeprefix("torch.")}': cost.compare_latency(dense, smaller, profile.cost_size, dtype=dtype, device=device)
+                           for device, dtype in machines()}
+        found[name] = known[plan]
     write_text(json.dumps(found, indent=1), speed_path(profile))
     return found
 
@@ -250,7 +335,7 @@ def _with_speed(record:Record, speed:dict)->Record:
     if record.name not in speed: return record
     return record.model_copy(update=dict(cost=record.cost.model_copy(update=dict(speedup={k: Speedup(**s) for k, s in speed[record.name].items()}))))
 
-# %% ../nbs/32_experiments.ipynb #bcbef5c4
+# %% ../nbs/32_experiments.ipynb #07698850
 def _missing(profile)->set[str]: return {name for name in profile.record_names if not (profile.runs/'records'/f'{name}.json').exists()}
 
 def compute_missing(profile:Profile):
@@ -258,8 +343,15 @@ def compute_missing(profile:Profile):
     missing = _missing(profile)
     lacks = lambda *about: record_name(*about) in missing
     if lacks('dense', 'dense') or lacks('bicubic', 'dense'): measure_dense(profile)
-    for seed in profile.seeds:
+    for seed in profile.dense_seeds:
         if lacks('dense', 'finetuned', {}, 0, seed): finetune_dense(profile, seed)
+    for iterations, seeds in profile.lengths.items():
+        for seed in seeds:
+            if lacks('dense', 'finetuned', dict(iterations=iterations), 0, seed): finetune_dense(profile, seed, iterations=iterations)
+    for removal in profile.sweep:
+        for seed in removal.seeds or profile.seeds:
+            if lacks('structured', 'finetuned', removal.options, 0, seed): run_removal(profile, removal, seed)
+    for seed in profile.seeds:
         for scope, ratios in profile.unstructured.items():
             for ratio in ratios:
                 if lacks('unstructured', 'finetuned', unstructured_options(scope), ratio, seed): run_unstructured(profile, scope, ratio, seed)
@@ -272,7 +364,17 @@ def finished_records(profile:Profile)->list[Record]:
     "Records of the profile's runs, those of timed networks with their times; `InputError` where one is missing"
     if not speed_path(profile).exists(): raise InputError(f'{speed_path(profile)} is missing; run the report of this profile first.')
     speed = json.loads(speed_path(profile).read_text())
-    return [_with_speed(record, speed) for record in read_records(profile.runs/'records', profile.record_names)]
+    return _chosen([_with_speed(record, speed) for record in read_records(profile.runs/'records', profile.record_names)])
+
+def _chosen(records:list[Record])->list[Record]:
+    "Records of the sweep, with those marked whose method does best on validation clips at its share of the MACs and its length"
+    def kind(r): return r.options['target'], r.iterations
+    def how(r): return tuple(sorted(r.options.items()))
+    tuned = [r for r in records if r.experiment == 'sweep' and r.stage == 'finetuned' and r.options['criterion'] != 'random']     # random is a control
+    best = {}
+    for r in tuned: best.setdefault(kind(r), {}).setdefault(how(r), []).append(r.env['training']['validation_psnr'])
+    chosen = {(of, max(ways, key=lambda way: np.mean(ways[way]))) for of, ways in best.items()}
+    return [r.model_copy(update=dict(chosen=True)) if r.experiment == 'sweep' and any(how(r) == way for _, way in chosen) else r for r in records]
 
 def profile_records(profile:Profile,
                     folder:str|Path='',    # of records that are kept; default those of the profile's runs, the missing ones computed
@@ -283,7 +385,7 @@ def profile_records(profile:Profile,
     if not speed_path(profile).exists(): measure_speed(profile)
     return finished_records(profile)
 
-# %% ../nbs/32_experiments.ipynb #3a4e04c4
+# %% ../nbs/32_experiments.ipynb #b0b53b11
 PUBLISHED_SIZE = dict(vid4=(144, 180), reds4=(180, 320))      # of a low-resolution frame, about
 
 def _seconds(act, times:int)->float:
@@ -308,10 +410,12 @@ def estimate_report(profile:Profile, checkpoint:str='', times:int=3)->dict:
     lq = np.zeros((2, h, w, 3), np.uint8)
     frame = _seconds(lambda: restore(model, lq), times)/2
     trained = sum(1 for name in profile.record_names if name.endswith('finetuned'))
+    once = len(profile.seeds)*(sum(map(len, profile.unstructured.values())) + len(profile.structured)) + len(profile.dense_seeds)
+    iterations = once*how.iterations + sum(n*len(seeds) for n, seeds in profile.lengths.items()) + sum((r.iterations or how.iterations)*len(r.seeds or profile.seeds) for r in profile.sweep)
     evaluated = len(profile.record_names) - 1
-    trials = how.trial*len(how.lr) if len(how.lr) > 1 else 0
+    if len(how.lr) > 1: iterations += how.trial*len(how.lr)*(1 + len({r.briefly.name for r in profile.sweep}))
     # a training state holds weights and Adam's two moments in float32, and is kept twice; networks are kept in half precision, training clips of REDS' size decoded
     disk = cost.params(model)*(24*trained + 2*evaluated) + (profile.train_clips or 0)*(profile.train_frames or 0)*720*1280*3*17/16
-    return dict(profile=profile.name, network=source.name, iterations=trained*how.iterations + trials, seconds_per_iteration=round(iteration, 2), frames=evaluated*frames,
-                seconds_per_frame=round(frame, 2), hours=round((iteration*(trained*how.iterations + trials) + frame*evaluated*frames)/3600, 1), disk_gb=round(disk/1e9, 2),
+    return dict(profile=profile.name, network=source.name, iterations=iterations, seconds_per_iteration=round(iteration, 2), frames=evaluated*frames,
+                seconds_per_frame=round(frame, 2), hours=round((iteration*iterations + frame*evaluated*frames)/3600, 1), disk_gb=round(disk/1e9, 2),
                 threads=torch.get_num_threads(), processor=cost._device_name('cpu'))

@@ -48,7 +48,7 @@ wildcard_constraints:
     scope = 'layer|global',
     iterations = r'[0-9]+',
     plan = r'[0-9.]+-[a-z0-9-]+',
-    removal = r'macs=[a-z0-9.-]+?',
+    removal = r'macs-[a-z0-9.-]+?',
     part = '|'.join(ABLATED)
 
 # Records are named too: Snakemake does not miss what was deleted while a product made of it is there.

@@ -70,7 +70,7 @@ class Removal(Document):
         return dict(target=f'macs={self.macs:g}', criterion=self.criterion, allocation=self.allocation) | on | (dict(iterations=self.iterations) if self.iterations else {})
 
     @property
-    def name(self)->str: return '-'.join(key if value is True else str(value) for key, value in self.options.items())
+    def name(self)->str: return '-'.join(key if value is True else str(value).replace('=', '-') for key, value in self.options.items())
 
     @property
     def briefly(self)->'Removal':

@@ -76,7 +76,7 @@ STAGES = ('dense', 'regularised', 'pruned', 'repaired', 'finetuned')
 
 def record_name(method:str, stage:str, options:dict|None=None, ratio_asked:float=0, seed:int=0)->str:
     "File name, without suffix, of a record and of the weights it is about"
-    options = [key if value is True else str(value) for key, value in (options or {}).items() if value]
+    options = [key if value is True else str(value).replace('=', '-') for key, value in (options or {}).items() if value]
     ratio = [f'{ratio_asked:g}'] if ratio_asked else []
     return '-'.join([method, *options, *ratio, f's{seed}', stage])
 

@@ -12,7 +12,7 @@ import yaml
 from pydantic import AfterValidator, Field
 
 from .frames import Document, InputError, repo_root
-from .results import record_name
+from .results import option_words, record_name
 
 # %% ../nbs/31_profiles.ipynb #fe1058ff
 def _different(values):
@@ -70,7 +70,7 @@ class Removal(Document):
         return dict(target=f'macs={self.macs:g}', criterion=self.criterion, allocation=self.allocation) | on | (dict(iterations=self.iterations) if self.iterations else {})
 
     @property
-    def name(self)->str: return '-'.join(key if value is True else str(value).replace('=', '-') for key, value in self.options.items())
+    def name(self)->str: return '-'.join(option_words(self.options))
 
     @property
     def briefly(self)->'Removal':

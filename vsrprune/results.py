@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['Share', 'Count', 'METHODS', 'STAGES', 'PAPER', 'VARIANTS', 'SIZES', 'CRITERIA', 'DECIBEL', 'SIMILARITY', 'FORMATS',
            'HEADINGS', 'ABLATION', 'PRINT_STYLE', 'LOOKS', 'PARTS', 'METHOD_LOOKS', 'ClipScores', 'RecordScores',
-           'Speedup', 'Cost', 'record_name', 'Record', 'write_text', 'write_record', 'read_records', 'keep_records',
-           'select', 'fair_reference', 'fair_drop', 'paper', 'compare', 'unstructured_table', 'structured_table',
-           'described', 'sweep_table', 'printed', 'count', 'giga', 'percent', 'latex_text', 'tabular', 'to_latex',
-           'psnr_by_frame', 'ablation_table', 'ablation_latex', 'claims_table', 'claims_latex', 'numbers',
-           'numbers_tex', 'draw_unstructured', 'draw_structured', 'save_figure', 'draw_ablation', 'front',
+           'Speedup', 'Cost', 'option_words', 'record_name', 'Record', 'write_text', 'write_record', 'read_records',
+           'keep_records', 'select', 'fair_reference', 'fair_drop', 'paper', 'compare', 'unstructured_table',
+           'structured_table', 'described', 'sweep_table', 'printed', 'count', 'giga', 'percent', 'latex_text',
+           'tabular', 'to_latex', 'psnr_by_frame', 'ablation_table', 'ablation_latex', 'claims_table', 'claims_latex',
+           'numbers', 'numbers_tex', 'draw_unstructured', 'draw_structured', 'save_figure', 'draw_ablation', 'front',
            'timed_points', 'draw_pareto', 'draw_crops']
 
 # %% ../nbs/30_results.ipynb #c44a6b93
@@ -74,11 +74,14 @@ class Cost(_Entry):
 METHODS = ('bicubic', 'dense', 'unstructured', 'structured', 'pruning_aware', 'scratch')
 STAGES = ('dense', 'regularised', 'pruned', 'repaired', 'finetuned')
 
+def option_words(options:dict)->list[str]:
+    "Options that are on, as they stand in file names"
+    return [key if value is True else str(value).replace('=', '-') for key, value in options.items() if value]
+
 def record_name(method:str, stage:str, options:dict|None=None, ratio_asked:float=0, seed:int=0)->str:
     "File name, without suffix, of a record and of the weights it is about"
-    options = [key if value is True else str(value).replace('=', '-') for key, value in (options or {}).items() if value]
     ratio = [f'{ratio_asked:g}'] if ratio_asked else []
-    return '-'.join([method, *options, *ratio, f's{seed}', stage])
+    return '-'.join([method, *option_words(options or {}), *ratio, f's{seed}', stage])
 
 class Record(_Entry):
     "One run at one stage; `ratio_asked` and `ratio` are shares of weights zeroed or filters removed"

@@ -16,14 +16,14 @@ from pathlib import Path
 import torch
 
 from . import checkpoints, cost
-from .basicvsr import BasicVSR, Plan
+from .basicvsr import BasicVSR
 from .calibration import calibration_clips
 from .datasets import Pair
 from .experiments import clips, teacher_of, validation_psnr
 from .frames import InputError, repo_root
 from .results import write_text
 from .structured import Target, allocate, channel_scores, cut
-from .training import finetuning_recipe, train
+from .training import finetune, finetuning_recipe
 
 # %% ../nbs/35_shrink.ipynb #8b6a1f50
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def shrink(dense:BasicVSR,                     # left as it is
     if iterations:
         say(f'fine-tuning; {psnr_repaired:.2f} dB repaired')
         recipe = finetuning_recipe(iterations, lr, seed, batch)
-        with teacher_of(dense, small, report) as teacher: train(small, recipe.crops(pairs), recipe, state=folder/'training.pt', progress=note is not None and 'fine-tuning', penalties=[teacher])
+        with teacher_of(dense, small, report) as teacher: finetune(small, pairs, recipe, state=folder/'training.pt', progress=note is not None and 'fine-tuning', penalties=[teacher])
         psnr = validation_psnr(small, held_out)
     speed = cost.compare_latency(dense, small, size, dtype=dtype)
     return Shrunk(small, str(target), found['reached'], cost.macs(small, size).network/cost.macs(dense, size).network, speed['ratio'], speed['conditions'],

@@ -24,7 +24,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from .basicvsr import BasicVSR
-from .calibration import damped, input_moments, output_weights, repair
+from .calibration import damped, input_moments, matrix_of, output_weights, repair
 from .cost import Timings, compare_latency, latency, layer_calls
 from .frames import InputError
 
@@ -283,8 +283,7 @@ class _Reader:
     "Weights of a layer that reads a group, while channels of the group are taken away"
     def __init__(self, conv, moments, weights, blocks):
         self.inverse = torch.linalg.inv(damped(moments))
-        bias = conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias
-        self.weights = torch.cat([conv.weight.flatten(1).T, bias[None]]).detach().double()*weights.sqrt()
+        self.weights = matrix_of(conv)*weights.sqrt()
         self.blocks = blocks
 
     def losses(self, channels):

@@ -47,7 +47,7 @@ wildcard_constraints:
     lr = r'[0-9.e-]+',
     scope = 'layer|global',
     iterations = r'[0-9]+',
-    plan = r'[0-9.]+-[a-z0-9-]+',
+    plan = r'[0-9.]+-[a-z0-9.-]+',
     removal = r'macs-[a-z0-9.-]+?',
     part = '|'.join(ABLATED)
 

@@ -77,7 +77,7 @@ class ResidualBlock(nn.Module):
             conv.weight.data *= 0.1
             nn.init.zeros_(conv.bias)
 
-    def forward(self, x): return x + self.conv2(F.relu(self.conv1(x)))
+    def forward(self, x): return x + self.conv2(F.relu(self.conv1(x), inplace=True))      # in place: no second map of activations
 
 class Trunk(nn.Module):
     "One direction of the recurrence: (frame, warped state) to the next state"
@@ -87,7 +87,7 @@ class Trunk(nn.Module):
         self.blocks = nn.Sequential(*[ResidualBlock(plan.stream, inner) for inner in plan.inner])
 
     def forward(self, frame, state):
-        return self.blocks(F.leaky_relu(self.first(torch.cat([frame, state], 1)), 0.1))
+        return self.blocks(F.leaky_relu(self.first(torch.cat([frame, state], 1)), 0.1, inplace=True))
 
 # %% ../nbs/04_basicvsr.ipynb #9fa4bdc5
 class BasicVSR(nn.Module):
@@ -123,10 +123,10 @@ class BasicVSR(nn.Module):
 
     def upsample(self, frame, backward, forward):
         "Both states of a frame to its restoration (b, 3, 4h, 4w)"
-        x = F.leaky_relu(self.fusion(torch.cat([backward, forward], 1)), 0.1)
-        x = F.leaky_relu(self.shuffle(self.upconv1(x)), 0.1)
-        x = F.leaky_relu(self.shuffle(self.upconv2(x)), 0.1)
-        x = self.conv_last(F.leaky_relu(self.conv_hr(x), 0.1))
+        x = F.leaky_relu(self.fusion(torch.cat([backward, forward], 1)), 0.1, inplace=True)
+        x = F.leaky_relu(self.shuffle(self.upconv1(x)), 0.1, inplace=True)
+        x = F.leaky_relu(self.shuffle(self.upconv2(x)), 0.1, inplace=True)
+        x = self.conv_last(F.leaky_relu(self.conv_hr(x), 0.1, inplace=True))
         return x + F.interpolate(frame, scale_factor=4, mode='bilinear', align_corners=False)
 
     def frames(self, x:torch.Tensor, flows:tuple|None=None):

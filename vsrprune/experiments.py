@@ -236,7 +236,7 @@ def make_plan(profile:Profile, removal:Removal)->dict:
     criterion = dict(uniform='l1', latency='reconstruction').get(removal.allocation, removal.criterion)
     scores = channel_scores(dense, criterion, calibration(profile, seed) if criterion in LOOKING else None, seed)
     timings = Timings(folder=profile.runs/'timings')
-    widths, reached = allocate(dense, scores, f'macs={removal.macs:g}', removal.allocation, timings=timings, example=torch.empty(1, 3, 3, *profile.cost_size))
+    widths, reached = allocate(dense, scores, removal.target, removal.allocation, timings=timings, example=torch.empty(1, 3, 3, *profile.cost_size))
     plan = dict(widths=widths, reached=reached, timings=timings.conditions)
     write_text(json.dumps(plan, indent=1), plan_path(profile, removal))
     return plan

@@ -63,7 +63,7 @@ class SPyNet(nn.Module):
         "Five 7x7 convolutions: 8 channels in (two frames and the flow so far), 2 out (what the flow still lacks)"
         sizes = [8, *widths, 2]
         convs = [nn.Conv2d(i, o, 7, padding=3) for i, o in zip(sizes, sizes[1:])]
-        return nn.Sequential(*[m for conv in convs for m in (conv, nn.ReLU())][:-1])
+        return nn.Sequential(*[m for conv in convs for m in (conv, nn.ReLU(inplace=True))][:-1])
 
     def _pyramid(self, x):
         "`x`, normalised, at 1/32 … 1/2 and full size"

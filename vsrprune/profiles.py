@@ -59,6 +59,7 @@ class Removal(Document):
     criterion: Criterion = 'l1'                 # which channels go
     allocation: Allocation = 'uniform'          # how many of each group
     repair: bool = False                        # least squares before fine-tuning
+    latency: Ratio|None = None                  # what is kept of the time, at most, by the clock of the machine that makes the plan
     teacher: bool = False                       # the dense network teaches while fine-tuning
     iterations: Positive|None = None            # of fine-tuning, where not the profile's
     seeds: Seeds|None = None                    # likewise
@@ -67,7 +68,13 @@ class Removal(Document):
     def options(self)->dict:
         "What tells its records from others"
         on = {name: True for name in ('repair', 'teacher') if getattr(self, name)}
-        return dict(target=f'macs={self.macs:g}', criterion=self.criterion, allocation=self.allocation) | on | (dict(iterations=self.iterations) if self.iterations else {})
+        within = dict(within=f'time={self.latency:g}') if self.latency else {}
+        return dict(target=f'macs={self.macs:g}', criterion=self.criterion, allocation=self.allocation) | within | on | (dict(iterations=self.iterations) if self.iterations else {})
+
+    @property
+    def target(self)->str:
+        "See `structured.Target`"
+        return f'macs={self.macs:g}' + (f',latency={self.latency:g}' if self.latency else '')
 
     @property
     def name(self)->str: return '-'.join(option_words(self.options))
@@ -80,7 +87,7 @@ class Removal(Document):
     @property
     def plan(self)->str:
         "Name of the widths it shares with others: only a global ranking depends on the criterion"
-        return f'{self.macs:g}-{self.allocation}' + f'-{self.criterion}'*(self.allocation == 'global')
+        return '-'.join([f'{self.macs:g}', self.allocation, *[self.criterion]*(self.allocation == 'global'), *([f'{self.latency:g}'] if self.latency else [])])
 
     @property
     def stages(self)->tuple[str, ...]:

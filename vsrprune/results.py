@@ -260,7 +260,8 @@ CRITERIA = dict(l1='L1', l2='L2', lamp='LAMP', taylor='Taylor', activation='acti
 
 def described(options:dict)->str:
     "A method of the sweep in words"
-    return ', '.join([CRITERIA[options['criterion']], options['allocation'], *[word for name, word in dict(repair='repaired', teacher='taught').items() if options.get(name)]])
+    how = ' '.join([options['allocation'], *re.findall('[0-9.]+', options.get('within', ''))])       # of latency, the share of time allowed
+    return ', '.join([CRITERIA[options['criterion']], how, *[word for name, word in dict(repair='repaired', teacher='taught').items() if options.get(name)]])
 
 def _length(record)->dict: return {key: value for key, value in record.options.items() if key != 'iterations'}
 
@@ -275,7 +276,7 @@ def sweep_table(records:list[Record])->pd.DataFrame:
             psnr = {stage: _mean(found, 'psnr') for stage, found in stages.items()}
             speed = {machine: s.ratio for machine, s in last[0].cost.speedup.items()} if last[0].cost else {}
             removed = 1 - last[0].cost.macs/dense.cost.macs if last[0].cost else np.nan
-            rows.append(dict(key=f"sweep-{_percent(round(1 - float(share.split('=')[1]), 4))}-{'-'.join(described(options).lower().split(', '))}", network=described(options), macs_kept=1 - removed, filters_removed=last[0].ratio,
+            rows.append(dict(key=f"sweep-{_percent(round(1 - float(share.split('=')[1]), 4))}-{'-'.join(re.split('[, ]+', described(options).lower()))}", network=described(options), macs_kept=1 - removed, filters_removed=last[0].ratio,
                              drop_at_once=dense.scores.psnr - psnr['pruned'], drop_repaired=dense.scores.psnr - psnr['repaired'], psnr_finetuned=psnr['finetuned'], fair_drop=fair_drop(last[0], records),
                              spread=float(np.std([r.scores.psnr for r in last], ddof=1)) if len(last) > 1 else np.nan, seeds=len(last), chosen=last[0].chosen,
                              faster=speed.get('cpu-float32', np.nan), faster_bfloat16=speed.get('cpu-bfloat16', np.nan)))

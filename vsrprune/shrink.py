@@ -31,7 +31,7 @@ class Shrunk:
     "A smaller network, and what is known of it"
     model: BasicVSR
     target: str
-    reached: float              # share of what the target counts, of the network that was given
+    reached: dict[str, float]   # shares of the network that was given, by what the target counts
     macs: float                 # share of the MACs left, SPyNet's not counted
     faster: float               # time of the network that was given over this one's, in turn
     conditions: dict            # of that
@@ -47,7 +47,8 @@ class Shrunk:
 
     def told(self)->str:
         "In one sentence"
-        return (f'{self.target}: {self.reached:.3f} reached; {1 - self.macs:.0%} of the MACs removed, {self.faster:.2f} times as fast; on {len(self.held_out)} held-out clips {self.psnr_dense:.2f} dB before, '
+        reached = ', '.join(f'{name}={share:.3f}' for name, share in self.reached.items())
+        return (f'{self.target}: {reached} reached; {1 - self.macs:.0%} of the MACs removed, {self.faster:.2f} times as fast; on {len(self.held_out)} held-out clips {self.psnr_dense:.2f} dB before, '
                 f'{self.psnr_pruned:.2f} pruned, {self.psnr_repaired:.2f} repaired, {self.psnr:.2f} fine-tuned: a drop of {self.drop:.2f} dB')
 
 # %% ../nbs/35_shrink.ipynb #b5a6eaa0
@@ -69,7 +70,7 @@ def _widths(model, scores, target, timings, example, folder)->dict:
 def shrink(dense:BasicVSR,                     # left as it is
            pairs:list[Pair],                   # clips to look at and to train on
            held_out:list[Pair],                # clips to check on
-           target:str|Target,                  # 'latency=0.5', 'latency=800ms' or 'macs=0.5', see `structured.Target`
+           target:str|Target,                  # 'latency=0.5', 'latency=800ms', 'macs=0.5' or 'macs=0.5,latency=0.6', see `structured.Target`
            iterations:int=1000,                # of fine-tuning; 0 for none
            lr:float=2e-4,
            size:tuple=(180, 320),              # (h, w) of the low-resolution frames that time and MACs are counted for

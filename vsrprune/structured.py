@@ -346,22 +346,26 @@ def _tiny(example):
 
 @dataclass(frozen=True)
 class Target:
-    "What a network may cost"
-    measure:str     # 'macs' or 'latency'
-    amount:float    # share of the dense network's; milliseconds per frame if above 1
+    "What a network may cost: MACs, time, or both"
+    macs: float|None = None        # share of the dense network's, SPyNet's not counted
+    latency: float|None = None     # share of the dense network's; milliseconds per frame if above 1
 
     @classmethod
-    def parse(cls, text):      # 'macs=0.5', 'latency=0.5' or 'latency=800ms'
+    def parse(cls, text):      # 'macs=0.5', 'latency=0.5', 'latency=800ms', 'macs=0.5,latency=0.6'
         "Read a target as it is typed; `InputError` for what is none"
         if isinstance(text, cls): return text
-        match = re.fullmatch(r'(macs|latency)=([0-9.]+)(ms)?', str(text).strip())
-        try: measure, amount = match[1], float(match[2])
-        except (TypeError, ValueError): raise InputError(f"target: 'macs=0.5' or 'latency=0.5' (of the dense network's) or 'latency=800ms' (per frame) is expected, got '{text}'.") from None
-        if match[3] and measure == 'macs' or not (amount > 1 if match[3] else 0 < amount < 1):
-            raise InputError(f"target: a share lies between 0 and 1, milliseconds are more than 1 and of latency, got '{text}'.")
-        return cls(measure, amount)
+        asked = {}
+        for part in str(text).split(','):
+            match = re.fullmatch(r'(macs|latency)=([0-9.]+)(ms)?', part.strip())
+            try: measure, amount = match[1], float(match[2])
+            except (TypeError, ValueError): raise InputError(f"target: 'macs=0.5' or 'latency=0.5' (of the dense network's) or 'latency=800ms' (per frame) is expected, got '{text}'.") from None
+            if match[3] and measure == 'macs' or not (amount > 1 if match[3] else 0 < amount < 1):
+                raise InputError(f"target: a share lies between 0 and 1, milliseconds are more than 1 and of latency, got '{text}'.")
+            if measure in asked: raise InputError(f"target: '{text}' names {measure} twice.")
+            asked[measure] = amount
+        return cls(**asked)
 
-    def __str__(self): return f'{self.measure}={self.amount:g}' + ('ms' if self.amount > 1 else '')
+    def __str__(self): return ','.join(f'{name}={amount:g}' + 'ms'*(amount > 1) for name, amount in vars(self).items() if amount)
 
 # %% ../nbs/11_structured.ipynb #99ec81c2
 COUNTED = (1, 3, 3, 180, 320)      # clip that costs are given for, per frame
@@ -379,7 +383,10 @@ class _Budget:
         for g in traced.groups:
             for r, _ in g.readers: self.reads[r].append(g.name)
             self.writes |= dict.fromkeys(g.writers, g.name)
-        self.dense = {g.name: g.width for g in traced.groups}
+        self.in_flow = {name: 'spynet' in name.split('.') for name in self.layers}
+        self.weighed = {name: self.taps[name]*sum(n*h*w for n, h, w in calls)/(self.frames - self.in_flow[name])      # a long clip has as many pairs of neighbours as frames
+                        for name, calls in self.calls.items()}
+        self.dense, self.known = {g.name: g.width for g in traced.groups}, {}
 
     def shape(self, layer, widths):
         "(inputs, filters) of a layer"
@@ -391,19 +398,21 @@ class _Budget:
         "Of these layers, SPyNet's not counted unless asked for"
         def of(layer):
             a, b = self.shape(layer, widths)
-            in_flow = 'spynet' in layer.split('.')      # a long clip has as many pairs of neighbours as frames
-            return (flow or not in_flow)*a*b*self.taps[layer]*sum(n*h*w for n, h, w in self.calls[layer])/(self.frames - in_flow)
+            return a*b*self.weighed[layer] if flow or not self.in_flow[layer] else 0
         return sum(map(of, layers or self.layers))
 
     def ms(self, widths, layers=None)->float:
         "Of these convolutions, by the table of timings"
-        def of(layer): return sum(self.timings(*self.shape(layer, widths), self.layers[layer].kernel_size[0], *call) for call in self.calls[layer])
+        def of(layer):
+            key = layer, *self.shape(layer, widths)
+            if key not in self.known: self.known[key] = sum(self.timings(*key[1:], self.layers[layer].kernel_size[0], *call) for call in self.calls[layer])
+            return self.known[key]
         return sum(of(layer) for layer in layers or self.layers)/self.frames
 
-    def saved(self, measure, widths, group, width)->float:
-        "By one group's going to a width"
-        layers, of = self.touched[group], getattr(self, measure)
-        return of(widths, layers) - of(widths | {group: width}, layers)
+    def saved(self, measure, widths, change)->float:
+        "By some groups' going to other widths"
+        layers, of = list(dict.fromkeys(layer for group in change for layer in self.touched[group])), getattr(self, measure)
+        return of(widths, layers) - of(widths | change, layers)
 
 # %% ../nbs/11_structured.ipynb #0bb89c02
 def group_table(model:nn.Module,                 # BasicVSR, or another network
@@ -417,7 +426,7 @@ def group_table(model:nn.Module,                 # BasicVSR, or another network
         one, half = budget.dense | {g.name: g.width - 1}, max(g.width//2, 1)
         counted = lambda widths: sum(a*b*budget.taps[layer] + b for layer in budget.touched[g.name] for a, b in [budget.shape(layer, widths)])
         def macs(widths): return budget.macs(widths, [*budget.touched[g.name]], flow=True)
-        ms = budget.saved('ms', budget.dense, g.name, half)/(g.width - half) if g.width > 1 else float('nan')
+        ms = budget.saved('ms', budget.dense, {g.name: half})/(g.width - half) if g.width > 1 else float('nan')
         return dict(group=g.name, part=part(g) if isinstance(model, BasicVSR) else '', members=len(budget.touched[g.name]), width=g.width,
                     params=counted(budget.dense) - counted(one), macs=macs(budget.dense) - macs(one), ms=ms)
     return pd.DataFrame([row(g) for g in traced.groups])
@@ -454,57 +463,62 @@ class _Search:
     def __init__(self, budget, found, scores, step):
         self.budget, self.found = budget, {g.name: g for g in found}
         self.lost = {g.name: [0., *scores[g.name].sort().values.double().cumsum(0).tolist()] for g in found}      # by channels removed
-        self.choices = {g.name: [g.width, *range((g.width - 1)//step*step, 0, -step)] for g in found}
+        self.choices = {g.name: self._choices(g, step if g.unit == 1 else max(step//2, 1)) for g in found}        # a channel of several filters weighs more
         self.widths = budget.dense | {}
+
+    @staticmethod
+    def _choices(group, step): return [group.width, *range((group.width - 1)//step*step, 0, -step)]
 
     def _loss(self, name, width): return self.lost[name][self.budget.dense[name] - width]
 
     def _steps(self, wider):
-        "(loss added, time saved, group, width) of every step"
+        "(loss added, group, width) of every step"
         for name in self.found:
             now = self.widths[name]
             for width in self.choices[name]:
-                if width > now if wider else width < now:
-                    yield self._loss(name, width) - self._loss(name, now), self.budget.saved('ms', self.widths, name, width), name, width
+                if width > now if wider else width < now: yield self._loss(name, width) - self._loss(name, now), name, width
 
-    def narrow(self, enough):
-        "The step that loses least per millisecond, again and again until it is enough; `False` if none is left"
-        while not enough(self.widths):
-            paying = [(lost/saved, name, width) for lost, saved, name, width in self._steps(wider=False) if saved > 0]
+    def _costs(self, goals): return {measure: getattr(self.budget, measure)(self.widths) for measure in goals}
+
+    def narrow(self, goals):
+        "The step that loses least per millisecond, again and again until costs meet their goals; `False` if none is left"
+        while any(cost > goals[measure] for measure, cost in self._costs(goals).items()):
+            steps = [(lost, self.budget.saved('ms', self.widths, {name: width}), name, width) for lost, name, width in self._steps(wider=False)]
+            paying = [(lost/saved, name, width) for lost, saved, name, width in steps if saved > 0]
             if not paying: return False
             _, name, width = min(paying)
             self.widths[name] = width
         return True
 
-    def widen(self, cost, goal):
-        "Give back what is more than enough: the widening that wins most, again and again, if need be along with a narrowing of another group"
-        def exchanged():
-            "(loss added, changes) of single widenings, then of exchanges, among the most promising"
-            wider = sorted((lost, name, width) for lost, _, name, width in self._steps(wider=True) if lost < 0)[:PROMISING]
-            narrower = sorted((lost, name, width) for lost, _, name, width in self._steps(wider=False))[:PROMISING]
-            yield [(lost, {name: width}) for lost, name, width in wider]
-            yield [(won + lost, {a: wide, b: narrow}) for won, a, wide in wider for lost, b, narrow in narrower if a != b and won + lost < 0]
+    def widen(self, goals, rising=()):
+        "Give back what is more than enough: the widening that wins most, again and again, if need be along with a narrowing of another group; what is `rising` must"
+        def winning():
+            "Changes, single ones first, the most winning of each kind first"
+            wider, narrower = sorted(self._steps(wider=True))[:PROMISING], sorted(self._steps(wider=False))[:PROMISING]
+            yield from ({name: width} for won, name, width in wider if won < 0)
+            yield from (dict(change) for _, change in sorted((won + lost, ((a, wide), (b, narrow))) for won, a, wide in wider for lost, b, narrow in narrower if a != b and won + lost < 0))
+        def fits(change):
+            added = {measure: -self.budget.saved(measure, self.widths, change) for measure in goals}
+            return all(now[measure] + more <= goals[measure] for measure, more in added.items()) and all(added[measure] > 0 for measure in rising)
         while True:
-            now = cost(self.widths)     # a widening that the target does not count would undo what was won
-            for tried in exchanged():
-                fitting = [(lost, sorted(change.items())) for lost, change in tried if now < cost(self.widths | change) <= goal]
-                if fitting: break
-            else: return
-            self.widths |= dict(min(fitting)[1])
+            now = self._costs(goals)
+            if (change := next(filter(fits, winning()), None)) is None: return
+            self.widths |= change
 
 # %% ../nbs/11_structured.ipynb #8c5a5af8
-def _within(budget, target, found, scores, allocation, step, goal):
-    "Widths whose cost (MACs, or milliseconds of convolutions) is the goal or nearest to it; `None` if the smallest are above"
-    cost = budget.macs if target.measure == 'macs' else budget.ms
+def _within(budget, found, scores, allocation, step, goals:dict):
+    "Widths that meet the goals (of 'macs' and 'ms', of convolutions) or come nearest; `None` if the smallest cost more"
+    most_over = lambda widths: max(getattr(budget, measure)(widths)/goal for measure, goal in goals.items())
     full = lambda widths: budget.dense | widths
     if allocation == 'latency':
         search = _Search(budget, found, scores, step)
-        if not search.narrow(lambda widths: cost(widths) <= goal): return None
-        search.widen(cost, goal)
+        if not search.narrow(goals): return None
+        search.widen(dict(ms=budget.ms(search.widths)) | goals)                         # where time is not asked for, what was won of it is kept,
+        if most_over(search.widths) < 0.99: search.widen(goals, rising=goals)           # unless the target would be missed
         return search.widths
     if allocation == 'uniform': widths_of, most = (lambda n: full(_uniform(found, n/1000))), 999
     else: widths_of, most = (lambda n: full(_lowest(found, scores, n))), sum(g.width - 1 for g in found)
-    return None if cost(widths_of(most)) > goal*1.01 else _nearest(widths_of, most, cost, goal)
+    return None if most_over(widths_of(most)) > 1.01 else _nearest(widths_of, most, most_over, 1)
 
 def _random_cut(model, widths, example):
     "A network of these widths, to be timed"
@@ -512,44 +526,46 @@ def _random_cut(model, widths, example):
     return _remove(traced, {g.name: range(widths[g.name], g.width) for g in traced.groups})
 
 def _timed(model, budget, target, within, example, timings):
-    "Widths for a target of time: the table says what to try, the clock whether it is met, and by how much to aim otherwise"
+    "Widths for a target of time, and what they reach: the table says what to try, the clock whether it is met, and by how much to aim otherwise"
     size, frames = (180, 320) if example is None else tuple(example.shape[-2:]), budget.frames
     dense_ms = latency(model, size, frames, timings.dtype, device=timings.device)
-    share = target.amount/dense_ms if target.amount > 1 else target.amount
-    if share >= 1: raise InputError(f'target: {target}: the network takes {dense_ms:.0f} ms as it is.')
-    aim, best = budget.ms(budget.dense)*share, None
+    wanted = {name: amount/dense_ms if amount > 1 else amount for name, amount in vars(target).items() if amount}
+    if wanted['latency'] >= 1: raise InputError(f'target: {target}: the network takes {dense_ms:.0f} ms as it is.')
+    aim, best = wanted['latency'], None
     for turn in range(4):
         if (widths := within(aim)) is None: break
-        reached = 1/compare_latency(model, _random_cut(model, widths, example), size, frames, timings.dtype, device=timings.device)['ratio']
-        if best is None or abs(reached - share) < abs(best[1] - share): best = widths, reached
-        if abs(reached/share - 1) <= 0.01 or widths == budget.dense: break
-        aim *= share/reached
-    return *(best or (None, None)), share
+        share = 1/compare_latency(model, _random_cut(model, widths, example), size, frames, timings.dtype, device=timings.device)['ratio']
+        reached = dict(macs=budget.macs(widths)/budget.macs(budget.dense), latency=share)
+        missed = abs(max(reached[name]/amount for name, amount in wanted.items()) - 1)
+        if best is None or missed < best[2]: best = widths, reached, missed
+        if missed <= 0.01 or widths == budget.dense: break
+        aim *= wanted['latency']/share
+    return best or (None, {}, None)
 
 # %% ../nbs/11_structured.ipynb #b4ee5377
 def allocate(model:nn.Module,                     # left as it is
              scores:dict[str, torch.Tensor],      # from `channel_scores`
-             target:str|Target,                   # 'macs=0.5', 'latency=0.5', 'latency=800ms'
+             target:str|Target,                   # 'macs=0.5', 'latency=0.5', 'latency=800ms', or both: 'macs=0.5,latency=0.6'
              allocation:str='uniform',            # one of `ALLOCATIONS`
              only:tuple|None=None,                # parts to prune (see `part`), default all
              timings:Timings|None=None,           # default float32 on the CPU, kept nowhere
-             step:int=8,                          # widths of the latency-aware allocation are multiples of it
+             step:int=8,                          # widths of the latency-aware allocation are multiples of it, of half of it before a pixel shuffle
              example:torch.Tensor|None=None,      # a clip of the size that costs are counted for; default three frames of 180x320
-            )->tuple[dict[str, int], float]:      # width of each group; share of the dense network's cost that they reach
+            )->tuple[dict[str, int], dict[str, float]]:      # width of each group; shares of the dense network's cost that they reach, 'macs' and, if asked for, 'latency'
     "Widths for a target; warns where it is missed by more than 1 %, `InputError` where even the narrowest network costs more"
     target, timings = Target.parse(target), timings or Timings()
     if allocation not in ALLOCATIONS: raise InputError(f"no allocation '{allocation}'; there are {', '.join(ALLOCATIONS)}.")
     traced = _Traced(model, _tiny(example))
     budget, found = _Budget(traced, example, timings), _chosen(traced.groups, only)
-    within = partial(_within, budget, target, found, scores, allocation, step)
-    if target.measure == 'macs':
-        wanted = target.amount
-        widths = within(wanted*budget.macs(budget.dense))
-        reached = budget.macs(widths)/budget.macs(budget.dense) if widths else None
-    else: widths, reached, wanted = _timed(model, budget, target, within, example, timings)
+    dense, within = budget.dense, partial(_within, budget, found, scores, allocation, step)
+    goals = dict(macs=target.macs*budget.macs(dense)) if target.macs else {}
+    if target.latency: widths, reached, missed = _timed(model, budget, target, lambda aim: within(goals | dict(ms=aim*budget.ms(dense))), example, timings)
+    elif widths := within(goals):
+        reached = dict(macs=budget.macs(widths)/budget.macs(dense))
+        missed = abs(reached['macs']/target.macs - 1)
     timings.keep()
     if widths is None: raise InputError(f'target: {target} is less than what the narrowest widths cost; ask for more, or prune more parts.')
-    if abs(reached/wanted - 1) > 0.01: warnings.warn(f'target {target}: the nearest that was reached is {reached:.3f} of the dense network.', stacklevel=2)
+    if missed > 0.01: warnings.warn(f"target {target}: the nearest that was reached is {', '.join(f'{share:.3f} of the {name}' for name, share in reached.items())} of the dense network.", stacklevel=2)
     return widths, reached
 
 # %% ../nbs/11_structured.ipynb #0bec2257

@@ -8,7 +8,6 @@ __all__ = ['TRUNKS', 'charbonnier', 'has_bfloat16', 'Recipe', 'Diverged', 'proce
 
 # %% ../nbs/12_training.ipynb #67c2da52
 import copy
-import ctypes
 import itertools
 import math
 import os
@@ -31,6 +30,7 @@ with warnings.catch_warnings():     # Accelerate asks for tqdm's notebook widget
     from accelerate.state import AcceleratorState
 
 from .basicvsr import BasicVSR, Trunk
+from .cost import keep_memory
 from .datasets import Crops, KnownFlows, Pair
 from .frames import InputError, open_clip, replacing
 
@@ -200,18 +200,11 @@ def _kept_good(state:Path)->str:
     return f' The last good state is kept in {good}; the same command begins anew.'
 
 # %% ../nbs/12_training.ipynb #cf9a24a9
-def _keep_memory():
-    "Let memory that one iteration frees serve the next: given back to the system, every page of it would be cleared anew. For glibc, see mallopt(3)"
-    try: mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError): return
-    trim_threshold, top_pad, mmap_max, arena_max = -1, -2, -4, -8
-    for option, value in ((trim_threshold, -1), (top_pad, 2**28), (mmap_max, 0), (arena_max, 1)): mallopt(option, value)
-
 class _Run:
     "What a training holds: network, average, optimizer, device"
     def __init__(self, network, recipe):
         self.recipe, self.accelerator = recipe, _accelerator(recipe)
-        if self.accelerator.device.type == 'cpu': _keep_memory()
+        if self.accelerator.device.type == 'cpu': keep_memory()
         self.network = network.to(memory_format=torch.channels_last).train()
         self.average = AveragedModel(network, device=self.accelerator.device, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema)) if recipe.ema else None
         if recipe.compile:

@@ -182,4 +182,6 @@ class Profile(Asked):
         try: profile = cls(**fields)
         except InputError as e: raise InputError(f'{path}: {e}') from None
         if twice := {r.name for r in profile.sweep if [other.name for other in profile.sweep].count(r.name) > 1}: raise InputError(f"{path}: the sweep names '{min(twice)}' twice.")
+        bounds = {(r.macs, r.allocation): r.latency for r in profile.sweep}
+        if other := [r.name for r in profile.sweep if r.latency != bounds[r.macs, r.allocation]]: raise InputError(f"{path}: the sweep has two plans where one is asked for; give '{other[0]}' the same latency as the others of its share.")
         return profile

@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['Share', 'Count', 'METHODS', 'STAGES', 'PAPER', 'VARIANTS', 'SIZES', 'CRITERIA', 'DECIBEL', 'SIMILARITY', 'FORMATS',
-           'HEADINGS', 'ABLATION', 'PRINT_STYLE', 'LOOKS', 'PARTS', 'METHOD_LOOKS', 'ClipScores', 'RecordScores',
-           'Speedup', 'Cost', 'option_words', 'record_name', 'Record', 'write_text', 'write_record', 'read_records',
-           'keep_records', 'select', 'fair_reference', 'fair_drop', 'paper', 'compare', 'unstructured_table',
-           'structured_table', 'described', 'sweep_table', 'printed', 'count', 'giga', 'percent', 'latex_text',
-           'tabular', 'to_latex', 'psnr_by_frame', 'ablation_table', 'ablation_latex', 'claims_table', 'claims_latex',
-           'numbers', 'numbers_tex', 'draw_unstructured', 'draw_structured', 'save_figure', 'draw_ablation', 'front',
-           'timed_points', 'draw_pareto', 'draw_crops']
+           'HEADINGS', 'ABLATION', 'SWEEP_HEADINGS', 'PRINT_STYLE', 'LOOKS', 'PARTS', 'METHOD_LOOKS', 'ClipScores',
+           'RecordScores', 'Speedup', 'Cost', 'option_words', 'record_name', 'Record', 'write_text', 'write_record',
+           'read_records', 'keep_records', 'select', 'fair_reference', 'fair_drop', 'paper', 'compare',
+           'unstructured_table', 'structured_table', 'described', 'sweep_table', 'printed', 'count', 'giga', 'percent',
+           'latex_text', 'tabular', 'to_latex', 'psnr_by_frame', 'ablation_table', 'ablation_latex', 'sweep_latex',
+           'claims_table', 'claims_latex', 'numbers', 'numbers_tex', 'draw_unstructured', 'draw_structured',
+           'save_figure', 'draw_ablation', 'front', 'timed_points', 'timed_machines', 'draw_pareto', 'lengths_table',
+           'draw_lengths', 'draw_crops']
 
 # %% ../nbs/30_results.ipynb #c44a6b93
 import json
@@ -196,6 +197,20 @@ def _found(records, **fields)->list[Record]:
     name = record_name(**{field: value for field, value in fields.items() if field != 'experiment'})
     raise InputError(f'{records[0].profile}: no record {name}; run the report of this profile again.')
 
+def _swept(records:list[Record], **fields)->list[Record]:
+    "Of the sweep, fine-tuned for as long as the rest of the report"
+    return [r for r in select(records, experiment='sweep', **fields) if 'iterations' not in _on(r.options)]
+
+def _cut(options:dict)->str:
+    "Share of the MACs that a line of the sweep takes away, in percent"
+    return _percent(round(1 - float(options['target'].split('=')[1]), 4))
+
+def _of_line(records, options)->dict[str, list[Record]]:
+    "The records of a line of the sweep by stage"
+    stages = {stage: select(records, experiment='sweep', options=options, stage=stage) for stage in ('pruned', 'repaired', 'finetuned')}
+    if not stages['finetuned']: _found(records, method='structured', options=options, stage='finetuned')
+    return stages
+
 def _dense(records:list[Record])->Record:
     "The dense network that all records go back to"
     if len({(r.profile, r.data, r.protocol, r.baseline_sha256) for r in records}) != 1:
@@ -214,7 +229,7 @@ def _sizes(cost:Cost|None)->dict:
 def _scores(before:list[Record], after:list[Record])->dict:
     "Scores before and after fine-tuning; the warping error is that of the network as it is used in the end"
     scores = {score + suffix: _mean(runs, score) for score in ('psnr', 'ssim') for suffix, runs in (('', before), ('_finetuned', after))}
-    return scores | dict(warp_error=_mean(after if before[0].ratio_asked else before, 'warp_error'))
+    return scores | dict(warp_error=_mean(after if before[0].stage == 'pruned' else before, 'warp_error'))
 
 # %% ../nbs/30_results.ipynb #397fb87a
 def _our_rows(records:list[Record], method:str)->list[dict]:
@@ -229,7 +244,16 @@ def _our_rows(records:list[Record], method:str)->list[dict]:
             rows.append(dict(key=f'{variant}-{_percent(ratio)}', network=f'{name} {_percent(ratio)}%', ratio=ratio, reached=after[0].ratio,
                              fair_drop=fair_drop(after[0], records), **_sizes(after[0].cost), **_scores(before, after)))
     if len(rows) == 2: raise InputError(f'{dense.profile}: no records of {method} pruning; run the report of this profile again.')
+    if method == 'structured': rows += _best_rows(records)
     return [row | dict(source=f'ours ({dense.data})') for row in rows]
+
+def _best_rows(records)->list[dict]:
+    "What did best on validation clips at each share of the MACs"
+    best = [r for r in _swept(records, stage='finetuned') if r.chosen and r.seed == min(s.seed for s in _of_line(records, r.options)['finetuned'])]
+    def row(last):
+        line = _of_line(records, last.options)
+        return dict(key=f'best-{_cut(last.options)}', network=f'best {_cut(last.options)}%', ratio=last.ratio, reached=last.ratio, fair_drop=fair_drop(last, records), **_sizes(last.cost), **_scores(line['pruned'], line['finetuned']))
+    return [row(r) for r in sorted(best, key=lambda r: float(_cut(r.options)))]
 
 def compare(records:list[Record], method:str)->pd.DataFrame:
     "The paper's rows of a method and ours; drops, and the share of MACs removed, are against the dense row of the same source"
@@ -260,28 +284,28 @@ CRITERIA = dict(l1='L1', l2='L2', lamp='LAMP', taylor='Taylor', activation='acti
 
 def described(options:dict)->str:
     "A method of the sweep in words"
-    how = ' '.join([options['allocation'], *re.findall('[0-9.]+', options.get('within', ''))])       # of latency, the share of time allowed
-    return ', '.join([CRITERIA[options['criterion']], how, *[word for name, word in dict(repair='repaired', teacher='taught').items() if options.get(name)]])
+    return ', '.join([CRITERIA[options['criterion']], options['allocation'], *[word for name, word in dict(repair='repaired', teacher='taught').items() if options.get(name)]])
 
-def _length(record)->dict: return {key: value for key, value in record.options.items() if key != 'iterations'}
+def _sweep_row(records, dense, options)->dict:
+    line = _of_line(records, options)
+    last, psnr = line['finetuned'], {stage: _mean(found, 'psnr') for stage, found in line.items()}
+    speed = {machine: s.ratio for machine, s in last[0].cost.speedup.items()} if last[0].cost else {}
+    removed = 1 - last[0].cost.macs/dense.cost.macs if last[0].cost else np.nan
+    return dict(key=f"sweep-{_cut(options)}-{'-'.join(described(options).lower().split(', '))}", cut=_cut(options), network=described(options), macs_cut=removed, filters_removed=last[0].ratio,
+                drop_at_once=dense.scores.psnr - psnr['pruned'], drop_repaired=dense.scores.psnr - psnr['repaired'], psnr_finetuned=psnr['finetuned'], fair_drop=fair_drop(last[0], records),
+                spread=float(np.std([r.scores.psnr for r in last], ddof=1)) if len(last) > 1 else np.nan, seeds=len(last), warp_error=_mean(last, 'warp_error'), chosen=last[0].chosen,
+                faster=speed.get('cpu-float32', np.nan), faster_bfloat16=speed.get('cpu-bfloat16', np.nan))
 
 def sweep_table(records:list[Record])->pd.DataFrame:
-    "A row for each share of the MACs and each method: shares without SPyNet, drops in dB against dense, the last of them fair"
-    dense, rows = _dense(records), []
-    swept = [r for r in records if r.experiment == 'sweep' and 'iterations' not in _on(r.options)]
-    for share in sorted({r.options['target'] for r in swept}, reverse=True):
-        for options in {described(r.options): r.options for r in swept if r.options['target'] == share}.values():
-            stages = {stage: select(swept, options=options, stage=stage) for stage in ('pruned', 'repaired', 'finetuned')}
-            last = _found(swept, method='structured', options=options, stage='finetuned')
-            psnr = {stage: _mean(found, 'psnr') for stage, found in stages.items()}
-            speed = {machine: s.ratio for machine, s in last[0].cost.speedup.items()} if last[0].cost else {}
-            removed = 1 - last[0].cost.macs/dense.cost.macs if last[0].cost else np.nan
-            rows.append(dict(key=f"sweep-{_percent(round(1 - float(share.split('=')[1]), 4))}-{'-'.join(re.split('[, ]+', described(options).lower()))}", network=described(options), macs_kept=1 - removed, filters_removed=last[0].ratio,
-                             drop_at_once=dense.scores.psnr - psnr['pruned'], drop_repaired=dense.scores.psnr - psnr['repaired'], psnr_finetuned=psnr['finetuned'], fair_drop=fair_drop(last[0], records),
-                             spread=float(np.std([r.scores.psnr for r in last], ddof=1)) if len(last) > 1 else np.nan, seeds=len(last), chosen=last[0].chosen,
-                             faster=speed.get('cpu-float32', np.nan), faster_bfloat16=speed.get('cpu-bfloat16', np.nan)))
-    if not rows: raise InputError(f'{dense.profile}: no records of a sweep; the profile names none, or its report was not run.')
-    return pd.DataFrame(rows).set_index('key')
+    """A row for each share of the MACs and each method: shares without SPyNet, drops in dB against dense, the last of them fair.
+    `recovered` is what repair brings back of what plain L1 loses at the same widths, where both are there"""
+    dense, lines = _dense(records), {json.dumps(r.options): r.options for r in _swept(records, stage='finetuned')}
+    if not lines: raise InputError(f'{dense.profile}: no records of a sweep; the profile names none, or its report was not run.')
+    ordered = sorted(lines.values(), key=lambda options: float(_cut(options)))       # as the profile has them, at each share
+    table = pd.DataFrame([_sweep_row(records, dense, options) for options in ordered]).set_index('key')
+    plain = {(_cut(o), o['allocation']): row.drop_at_once for o, row in zip(ordered, table.itertuples()) if o['criterion'] == 'l1' and not o.get('repair')}
+    at_once = np.array([plain.get((_cut(o), o['allocation']), np.nan) for o in ordered])
+    return table.assign(recovered=1 - table.drop_repaired/at_once)
 
 # %% ../nbs/30_results.ipynb #1409538f
 def _absent(value)->bool: return value is None or not np.isfinite(value)
@@ -306,8 +330,8 @@ def percent(share:float)->str:
 
 DECIBEL, SIMILARITY = partial(printed, digits=2), partial(printed, digits=4)
 FORMATS = {**dict.fromkeys(('weights', 'weights_without_flow'), count), **dict.fromkeys(('macs', 'macs_with_flow'), giga),
-           **dict.fromkeys(('reached', 'macs_removed'), percent), **dict.fromkeys(('ssim', 'ssim_finetuned', 'ssim_drop'), SIMILARITY),
-           **dict.fromkeys(('psnr', 'psnr_finetuned', 'psnr_first', 'psnr_last', 'drop_pruned', 'drop', 'fair_drop', 'warp_error'), DECIBEL)}
+           **dict.fromkeys(('reached', 'macs_removed', 'macs_cut', 'filters_removed', 'recovered'), percent), **dict.fromkeys(('ssim', 'ssim_finetuned', 'ssim_drop'), SIMILARITY),
+           **dict.fromkeys(('psnr', 'psnr_finetuned', 'psnr_first', 'psnr_last', 'drop_pruned', 'drop', 'drop_at_once', 'drop_repaired', 'fair_drop', 'warp_error', 'spread', 'faster', 'faster_bfloat16'), DECIBEL)}
 
 # %% ../nbs/30_results.ipynb #ac9d4547
 HEADINGS = dict(source=('', ''), network=('', ''), weights_without_flow=('weights', 'w/o flow'), weights=('weights', 'with'),
@@ -384,7 +408,17 @@ def ablation_latex(table:pd.DataFrame)->str:
     headings = [('', '')] + [(group, f'{_percent(ratio)}%') for group in ('PSNR (dB)', 'MACs cut (%)') for ratio in ratios]
     return r'\setlength{\tabcolsep}{4pt}' + '\n' + tabular('@{}l' + 'r'*2*len(ratios) + '@{}', headings, [floor, parts])
 
-# %% ../nbs/30_results.ipynb #a5a641f9
+# %% ../nbs/30_results.ipynb #c75d4cc6
+SWEEP_HEADINGS = dict(macs_cut=('removed (%)', 'MACs'), filters_removed=('removed (%)', 'filters'), drop_at_once=('drop (dB)', 'at once'), drop_repaired=('drop (dB)', 'repaired'),
+                      fair_drop=('drop (dB)', 'fair'), spread=('drop (dB)', 'spread'), faster=('times as fast', 'float32'), faster_bfloat16=('times as fast', 'bfloat16'))
+
+def sweep_latex(table:pd.DataFrame)->str:
+    "The sweep in LaTeX, a section for each share of the MACs; what did best on validation clips in bold"
+    def cells(row): return [rf'\textbf{{{latex_text(row.network)}}}' if row.chosen else latex_text(row.network), *(latex_text(FORMATS[c](row[c])) for c in SWEEP_HEADINGS)]
+    sections = [[[rf'$-${cut}\,\%' if i == 0 else '', *cells(row)] for i, (_, row) in enumerate(rows.iterrows())] for cut, rows in table.groupby('cut', sort=False)]
+    return tabular('@{}ll' + 'r'*len(SWEEP_HEADINGS) + '@{}', [('', 'MACs'), ('', 'filters by, widths'), *SWEEP_HEADINGS.values()], sections)
+
+# %% ../nbs/30_results.ipynb #5f573b6b
 def _all_rows(records)->pd.DataFrame:
     "The rows of both tables with all columns; bicubic and dense once"
     return compare(records, 'unstructured').combine_first(compare(records, 'structured'))
@@ -410,7 +444,7 @@ def _speedups(records:list[Record])->str:
     timed = records[0].cost.speedup if records and records[0].cost else {}
     return ', '.join(f'{speedup.ratio:.2f}x ({device})' for device, speedup in timed.items()) or '--'
 
-# %% ../nbs/30_results.ipynb #8bd3002b
+# %% ../nbs/30_results.ipynb #561d61e9
 def claims_table(records:list[Record])->pd.DataFrame:
     "Each claim of the original, what its own tables say, and what we measured"
     rows, claims, scope = _all_rows(records), paper()['claims'], f'unstructured-{_paper_scope(records)}'
@@ -433,7 +467,7 @@ def claims_table(records:list[Record])->pd.DataFrame:
         ('abstract, conclusion', 'Pruning-aware training would prepare the network for structured pruning.', 'proposed, not tried', '-- (not measured here)'),
     ], columns=['said in', 'claim', PAPER, rows.source['dense']])
 
-# %% ../nbs/30_results.ipynb #1fa4ba3f
+# %% ../nbs/30_results.ipynb #0a09d24d
 def claims_latex(table:pd.DataFrame)->str:
     "The claims in LaTeX, as wide as the text"
     widths = (0.10, 0.26, 0.27, 0.29)                    # of the text; the rest is the space between
@@ -441,7 +475,7 @@ def claims_latex(table:pd.DataFrame)->str:
     claims = [[[r'\raggedright ' + latex_text(cell) for cell in row]] for row in table.to_numpy()]
     return tabular(align, [('', column) for column in table], claims, between=r'\addlinespace')
 
-# %% ../nbs/30_results.ipynb #75c91b7d
+# %% ../nbs/30_results.ipynb #1708bbe4
 def _facts(name:str, value)->dict[str, str]:
     "Anything of a record by dotted name, as text"
     if isinstance(value, dict): return {k: v for key, inner in value.items() for k, v in _facts(f'{name}.{key}', inner).items()}
@@ -455,16 +489,22 @@ def _recipe(name:str, records:list[Record])->dict[str, str]:
     keys = dict.fromkeys(key for recipe in recipes for key in recipe)
     return {key: ', '.join(dict.fromkeys(recipe[key] for recipe in recipes if key in recipe)) for key in keys}
 
+def _named_sweep(records)->pd.DataFrame:
+    "The rows of the sweep, and those that the text speaks of under short names: 'chosen-50' and 'uniform-50'"
+    table = sweep_table(records)
+    short = {f'chosen-{row.cut}': key for key, row in table[table.chosen].iterrows()} | {f'uniform-{cut}': f'sweep-{cut}-l1-uniform' for cut in table.cut if f'sweep-{cut}-l1-uniform' in table.index}
+    return pd.concat([table, table.loc[list(short.values())].set_axis(list(short))])
+
 def _row_numbers(records)->dict[str, str]:
-    "Every row of tables 1 and 2 and of the ablation, every column"
+    "Every row of tables 1 and 2, of the ablation and of the sweep, every column"
     ours, variant = _all_rows(records), f'unstructured-{_paper_scope(records)}'
-    tables = ablation_table(records), ours                  # bicubic and dense are in both; there is more about them in the second
+    tables = ablation_table(records), *([_named_sweep(records)] if _swept(records) else []), ours       # bicubic and dense are in two; there is more about them in the last
     values = {f'{key}.{c}': FORMATS[c](row[c]) for table in tables for key, row in table.iterrows() for c in table if c in FORMATS}
     most = ours.ratio[ours.index.str.startswith(variant)].idxmax()
     scope = {'global': 'one ranking over the whole network', 'layer': 'each layer ranked by itself'}[_paper_scope(records)]
     return values | {f'most.{c}': values[f'{most}.{c}'] for c in FORMATS if f'{most}.{c}' in values} | {'most.ratio': _percent(ours.ratio[most]), 'scope': scope}
 
-# %% ../nbs/30_results.ipynb #6a964edc
+# %% ../nbs/30_results.ipynb #f72e8414
 def _dense_numbers(records)->dict[str, str]:
     "What the dense network holds, and what it gains over bicubic"
     dense, bicubic = _dense(records), _found(records, method='bicubic', stage='dense')[0]
@@ -475,29 +515,35 @@ def _dense_numbers(records)->dict[str, str]:
                     'dense.bytes': printed(dense.cost.bytes/1e6, 2), 'dense.macs_flow': giga(dense.cost.macs_flow),
                     'warp_error_gt': DECIBEL(np.mean(flicker) if None not in flicker else None)}
 
+def _seeds(tuned)->str:
+    "With how many seeds each network was fine-tuned"
+    runs = pd.Series([json.dumps([r.experiment, r.method, r.options, r.ratio_asked], sort_keys=True) for r in tuned]).value_counts()
+    return ' to '.join(dict.fromkeys((str(runs.min()), str(runs.max()))))
+
 def numbers(records:list[Record])->dict[str, str]:
     "Every number the report's text quotes, by name, as printed"
-    dense, tuned = _dense(records), select(records, stage='finetuned')
+    dense, tuned = _dense(records), [r for r in select(records, stage='finetuned') if 'iterations' not in _on(r.options)]
     clips, claims = dense.scores.clips.values(), paper()['claims']
     values = {'data': dense.data, 'profile': dense.profile, 'model': dense.model, 'commit': dense.commit, 'clips': str(len(clips)), 'frames': f'{sum(len(c.frames) for c in clips):,}',
-              'seeds': str(len({r.seed for r in tuned})), 'iterations.finetuning': ', '.join(f'{n:,}' for n in sorted({r.iterations for r in tuned})),
+              'seeds': _seeds(tuned), 'iterations.finetuning': ', '.join(f'{n:,}' for n in sorted({r.iterations for r in tuned})),
               'claimed.smaller': _percent(claims['smaller']['ratio']), 'claimed.smaller_drop': str(claims['smaller']['drop']),
               'claimed.faster': _percent(claims['faster']['speedup']), 'claimed.faster_drop': str(claims['faster']['drop'])}
-    values |= _row_numbers(records) | _dense_numbers(records) | _recipe('training', [dense]) | _recipe('finetuning', tuned)
+    values |= _row_numbers(records) | _dense_numbers(records) | _recipe('training', [dense]) | _recipe('finetuning', [r for r in tuned if r.experiment != 'sweep'])
     for method in ('dense', *VARIANTS): values |= _recipe(f'finetuning-{method}', select(tuned, method=method))
     return values | _facts('env', {name: value for name, value in dense.env.items() if name != 'training'})
 
-# %% ../nbs/30_results.ipynb #3af58ed6
+# %% ../nbs/30_results.ipynb #fd7b93e5
 def numbers_tex(values:dict[str, str])->str:
     r"The numbers as LaTeX definitions, and `\val{name}` that looks one up"
     lines = [r'\newcommand{\val}[1]{\ifcsname val@#1\endcsname\csname val@#1\endcsname\else\PackageError{vsrprune}{no number is called #1}{}\fi}']
     named = lambda name: re.sub(r'[^A-Za-z0-9_.-]', '-', name)            # clips may be called anything
     return '\n'.join(lines + [rf'\expandafter\def\csname val@{named(name)}\endcsname{{{latex_text(value)}}}' for name, value in sorted(values.items())]) + '\n'
 
-# %% ../nbs/30_results.ipynb #41be8070
+# %% ../nbs/30_results.ipynb #ce455398
 PRINT_STYLE = {'font.size': 7, 'axes.titlesize': 7, 'axes.labelsize': 7, 'xtick.labelsize': 6.5, 'ytick.labelsize': 6.5, 'legend.fontsize': 6.5,
                'lines.markersize': 3.5, 'lines.linewidth': 1.1, 'axes.linewidth': 0.6, 'xtick.major.width': 0.6, 'ytick.major.width': 0.6}     # for `plt.rc_context`
-LOOKS = {'per layer': dict(color='#0072B2', marker='o'), 'global': dict(color='#D55E00', marker='^'), 'pruned': dict(color='#0072B2', marker='o')}
+LOOKS = {'per layer': dict(color='#0072B2', marker='o'), 'global': dict(color='#D55E00', marker='^'), 'pruned': dict(color='#0072B2', marker='o'),
+         'best': dict(color='#D55E00', marker='^')}
 
 def _draw_references(ax, psnr):
     "Dense and bicubic, where `psnr` has them, as horizontal lines"
@@ -512,9 +558,9 @@ def _ticks(ratios:pd.Series)->list[float]:
     "Each pruned ratio once, in percent"
     return sorted({float(_percent(ratio)) for ratio in ratios if ratio > 0})
 
-# %% ../nbs/30_results.ipynb #56384fe4
-def _draw_comparison(axes, records, method, xlabel):
-    "PSNR against the ratio, before and after fine-tuning: the paper's in one panel, ours in the other"
+# %% ../nbs/30_results.ipynb #eab91497
+def _draw_comparison(axes, records, method, column, xlabel):
+    "PSNR against a column of a table, before and after fine-tuning: the paper's in one panel, ours in the other"
     table = compare(records, method)
     curves = table.network.str.rsplit(n=1).str[0].where(table.ratio > 0)
     names = list(dict.fromkeys(curves[table.source != PAPER].dropna()))
@@ -522,24 +568,26 @@ def _draw_comparison(axes, records, method, xlabel):
         for name, curve in rows.groupby(curves, sort=False):
             name = name if name in names else names[0]              # the paper's is drawn like the first of ours
             which = f'{name}, ' if len(names) > 1 else ''
-            ax.plot(100*curve.ratio, curve.psnr_finetuned, **LOOKS[name], label=which + 'fine-tuned')
-            ax.plot(100*curve.ratio, curve.psnr, **LOOKS[name], ls='--', mfc='white', label=which + 'before')
+            ax.plot(100*curve[column], curve.psnr_finetuned, **LOOKS[name], label=which + 'fine-tuned')
+            ax.plot(100*curve[column], curve.psnr, **LOOKS[name], ls='--', mfc='white', label=which + 'before')
         _draw_references(ax, rows.set_index('network').psnr)
-        ax.set(title=source, xlabel=xlabel, ylabel='PSNR (dB)', xticks=_ticks(rows.ratio))
+        ax.set(title=source, xlabel=xlabel, ylabel='PSNR (dB)')
+        if column == 'ratio': ax.set(xticks=_ticks(rows.ratio))
+        else: ax.locator_params(axis='x', nbins=4)                  # as many as fit at any size
         ax.margins(x=0.08, y=0.1)
     _draw_legend(axes[-1], 3 if len(names) > 1 else 4)
 
 def draw_unstructured(axes,                     # two matplotlib axes: the paper's and ours
                       records:list[Record]):
     "Figure 2: PSNR against the share of weights set to zero, before and after fine-tuning"
-    _draw_comparison(axes, records, 'unstructured', 'weights set to zero (%)')
+    _draw_comparison(axes, records, 'unstructured', 'ratio', 'weights set to zero (%)')
 
 def draw_structured(axes,                       # two matplotlib axes: the paper's and ours
                     records:list[Record]):
-    "Figure 4: PSNR against the share of filters removed, before and after fine-tuning"
-    _draw_comparison(axes, records, 'structured', 'filters removed (%)')
+    "Figure 4: PSNR against the share of MACs removed, SPyNet's counted, before and after fine-tuning"
+    _draw_comparison(axes, records, 'structured', 'macs_removed', 'MACs removed (%)')
 
-# %% ../nbs/30_results.ipynb #3298ee0d
+# %% ../nbs/30_results.ipynb #c47e0003
 def save_figure(figure, path:str|Path)->list[Path]:
     "Write a figure as PDF (with fonts embedded, without a date) and PNG; whole or not at all"
     import matplotlib
@@ -549,7 +597,7 @@ def save_figure(figure, path:str|Path)->list[Path]:
         with matplotlib.rc_context({'pdf.fonttype': 42}), replacing(target) as partial: figure.savefig(partial, dpi=150, format=target.suffix[1:], **dates)
     return paths
 
-# %% ../nbs/30_results.ipynb #c6a6f5f9
+# %% ../nbs/30_results.ipynb #e85a138a
 PARTS = dict(flow=dict(color='#56B4E9', marker='v'), inner=dict(color='#009E73', marker='s'), stream=dict(color='#CC79A7', marker='^'), tail=dict(color='#E69F00', marker='D'),
              aligned=dict(color='black', marker='o'), misaligned=dict(color='#D55E00', marker='X'))
 
@@ -571,7 +619,7 @@ def draw_ablation(axes,                         # two matplotlib axes
     over_time.xaxis.get_major_locator().set_params(integer=True)
     _draw_legend(ax, 3)
 
-# %% ../nbs/30_results.ipynb #8775d967
+# %% ../nbs/30_results.ipynb #5f2d37a4
 METHOD_LOOKS = (dict(color='#0072B2', marker='o'), dict(color='#D55E00', marker='^'), dict(color='#009E73', marker='s'), dict(color='#CC79A7', marker='D'),
                 dict(color='#E69F00', marker='v'), dict(color='#56B4E9', marker='P'), dict(color='0.5', marker='X'))
 
@@ -584,14 +632,17 @@ def timed_points(records:list[Record], machine:str)->pd.DataFrame:
     "Dense and every fine-tuned network of the sweep that was timed on a machine: method, share of the MACs kept, ms per frame, psnr (dB, mean over seeds)"
     dense, rows = _dense(records), []
     runs = {}
-    for r in records:
-        if r.experiment == 'sweep' and r.stage == 'finetuned' and 'iterations' not in _on(r.options): runs.setdefault(json.dumps(r.options), []).append(r)
+    for r in _swept(records, stage='finetuned'): runs.setdefault(json.dumps(r.options), []).append(r)
     for found in runs.values():
         times = [r.cost.speedup[machine] for r in found if r.cost and machine in r.cost.speedup]
         if times: rows.append(dict(method=described(found[0].options), kept=found[0].cost.macs/dense.cost.macs, ms=times[0].ms, psnr=_mean(found, 'psnr'), dense_ms=times[0].dense_ms))
     if not rows: raise InputError(f'{dense.profile}: no network of its sweep was timed on {machine}; run the report again.')
     as_dense = dict(method='dense', kept=1.0, ms=float(np.median([row['dense_ms'] for row in rows])), psnr=dense.scores.psnr)
     return pd.DataFrame([as_dense, *rows]).drop(columns='dense_ms')
+
+def timed_machines(records:list[Record])->list[str]:
+    "Where networks of the sweep were timed, such as 'cpu-float32'"
+    return sorted({machine for r in _swept(records, stage='finetuned') if r.cost for machine in r.cost.speedup}, reverse=True)
 
 def draw_pareto(ax,                              # matplotlib axes
                 records:list[Record],
@@ -606,7 +657,50 @@ def draw_pareto(ax,                              # matplotlib axes
     ax.set(title=machine.replace('-', ', '), xlabel='ms per frame', ylabel='PSNR (dB)')
     ax.margins(0.1)
 
-# %% ../nbs/30_results.ipynb #4ffb5e57
+# %% ../nbs/30_results.ipynb #c59597b9
+def _told_apart(records, cut)->dict[str, dict]:
+    "Options of what the text compares at a share of the MACs: the uniform L1 pruning, and what did best on validation clips"
+    lines = {json.dumps(r.options): r for r in _swept(records, stage='finetuned') if _cut(r.options) == cut}
+    plain = [r.options for r in lines.values() if described(r.options) == 'L1, uniform']
+    best = [r.options for r in lines.values() if r.chosen]
+    if not plain or not best: raise InputError(f'{records[0].profile}: its sweep has no L1, uniform, or no best method at -{cut} % of the MACs; run the report again.')
+    return {'L1, uniform': plain[0], described(best[0]): best[0]}
+
+def lengths_table(records:list[Record],
+                  cut:str='50',            # percent of the MACs that is removed
+                 )->pd.DataFrame:          # method, iterations, psnr (dB, mean over seeds)
+    "What fine-tuning for longer brings; after 0 iterations, repaired where the method repairs"
+    dense = select(records, method='dense')
+    rows = [dict(method='dense', iterations=n, psnr=_mean([r for r in dense if r.iterations == n], 'psnr')) for n in sorted({r.iterations for r in dense})]
+    for method, options in _told_apart(records, cut).items():
+        line = _of_line(records, options)
+        tuned = [r for r in select(records, experiment='sweep', stage='finetuned') if r.options == options | {key: n for key, n in r.options.items() if key == 'iterations'}]
+        rows.append(dict(method=method, iterations=0, psnr=_mean(line['repaired'] or line['pruned'], 'psnr')))
+        rows += [dict(method=method, iterations=n, psnr=_mean([r for r in tuned if r.iterations == n], 'psnr')) for n in sorted({r.iterations for r in tuned})]
+    return pd.DataFrame(rows)
+
+def draw_lengths(axes,                           # two matplotlib axes
+                 records:list[Record],
+                 cut:str='50',                   # percent of the MACs that is removed
+                ):
+    "PSNR against iterations of fine-tuning, and what is lost frame by frame"
+    ax, over_time = axes
+    looks = dict(zip(['dense', *_told_apart(records, cut)], (dict(color='0.25', marker='*', ls=':'), *METHOD_LOOKS)))
+    for method, rows in lengths_table(records, cut).groupby('method', sort=False): ax.plot(rows.iterations, rows.psnr, label=method, **looks[method])
+    lengths = sorted(set(lengths_table(records, cut).iterations))
+    ax.set_xscale('symlog', linthresh=max(min(lengths[1:], default=1), 1), linscale=0.5)
+    ax.set_xticks(lengths, [f'{n:,}' for n in lengths], minor=False)
+    ax.minorticks_off(); ax.margins(0.08)
+    ax.set(xlabel='iterations', ylabel='PSNR (dB)', title=f'$-${cut} % of MACs')
+    dense = psnr_by_frame([_dense(records)])
+    for method, options in _told_apart(records, cut).items():
+        line = _of_line(records, options)
+        for stage, style in (('pruned', '--'), ('finetuned', '-')): over_time.plot(dense - psnr_by_frame(line[stage]), **looks[method] | dict(marker=None, ls=style))
+    over_time.set(xlabel='frame', ylabel='drop (dB)', title='at once (dashed), fine-tuned')
+    over_time.xaxis.get_major_locator().set_params(integer=True)
+    _draw_legend(ax, 3)
+
+# %% ../nbs/30_results.ipynb #eaa1a028
 def draw_crops(axes,                            # matplotlib axes, at least as many as pictures; filled row by row
                images:dict[str, np.ndarray],    # crops (h, w, 3) uint8 by label; a label may have several lines
                psnr:dict[str, float]={},        # dB of a crop, by label; printed below it

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['app', 'WORK', 'NOISE', 'ENDS', 'TEX', 'data', 'main', 'fail', 'told', 'notebook_path', 'check_parameters',
            'write_html', 'notebook', 'Progress', 'follow', 'check_cluster', 'snakemake', 'alone', 'report', 'train',
-           'estimate', 'records', 'convert', 'prune', 'check', 'degrade', 'evaluate']
+           'ship', 'estimate', 'records', 'convert', 'prune', 'check', 'degrade', 'evaluate']
 
 # %% ../nbs/40_cli.ipynb #af31115e
 import re
@@ -248,6 +248,22 @@ def train(name:Annotated[str, typer.Argument(help='A recipe of data/weights, wit
     with told():
         from vsrprune.baselines import make_baseline
         path = make_baseline(name, skip_unreadable=skip_unreadable)
+    typer.echo(str(path))
+
+# %% ../nbs/40_cli.ipynb #4afc481b
+@app.command()
+def ship(profile:Annotated[str, typer.Argument(help='A file of data/profiles, without suffix, whose report was run.')],
+         line:Annotated[str, typer.Argument(help='A line of its sweep, as its records are named, such as macs-0.5-l1-uniform.')],
+         name:Annotated[str, typer.Argument(help='What it shall be called in data/weights.')],
+         seed:Annotated[int|None, typer.Option(help='Which of its seeds; default the first.')] = None):
+    """Bring a network of a profile's sweep into data/weights, with a card.
+
+    Example: vsrprune ship vid4 macs-0.5-l1-uniform basicvsr-s-uniform
+    """
+    with told():
+        from vsrprune.profiles import Profile
+        from vsrprune.shipping import ship as bring
+        path = bring(Profile.load(profile), line, name, seed)
     typer.echo(str(path))
 
 # %% ../nbs/40_cli.ipynb #69d001e5

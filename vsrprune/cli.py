@@ -315,7 +315,7 @@ def convert(source:Annotated[Path, typer.Argument(help="A checkpoint of BasicSR'
 @app.command()
 def prune(model:Annotated[Path, typer.Option(help="A checkpoint of BasicSR's, MMagic's or our own.")],
           data:Annotated[str, typer.Option(help="Clips like those it is for: a folder of them, or 'stills'. Every tenth is held out, to check on.")],
-          target:Annotated[str, typer.Option(help="'latency=0.5' (half the time), 'latency=800ms' (per frame) or 'macs=0.5'.")],
+          target:Annotated[str, typer.Option(help="'latency=0.5' (half the time), 'latency=800ms' (per frame), 'macs=0.5', or both: 'macs=0.5,latency=0.6'.")],
           output:Annotated[Path, typer.Option('-o', '--output', help='Where the smaller network goes, .safetensors.')],
           max_drop:Annotated[float|None, typer.Option(help='dB that may be lost on the clips held out; what loses more is not written.')] = None,
           iterations:Annotated[int, typer.Option(help='Of fine-tuning; 0 for none.')] = 1000,

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from vsrprune.profiles import ABLATED, Profile
+from vsrprune.results import record_name
 
 P = Profile.load(config.get('profile', 'default'))
 NAME = P.name
@@ -131,6 +132,16 @@ use rule removal as removal_repaired with:
 use rule removal as removal_longer with:
     output: left_behind('finetuned')
     wildcard_constraints: removal = lines('finetuned')
+
+# The control: widths of a line of the sweep, trained from nothing by the recipe of the dense network.
+CONTROLS = {record_name('scratch', 'finetuned', options).removesuffix('-s0-finetuned'): line for line, options in P.controls.items()}
+rule scratch:
+    input: 'nbs/experiments/scratch.ipynb', TRIALS, lambda wildcards: f'{RUNS}/plans/{P.removal(CONTROLS[wildcards.control]).plan}.json'
+    output: record('{control}-s{seed}-finetuned'), weights('{control}-s{seed}-finetuned'), notebook('{control}-s{seed}', 'html')
+    wildcard_constraints: control = '|'.join(map(re.escape, CONTROLS)) or 'none'
+    log: notebook('{control}-s{seed}', 'ipynb')
+    params: line = lambda wildcards: CONTROLS[wildcards.control]
+    shell: RUN.replace('{rule}', 'scratch') + ' removal={params.line} seed={wildcards.seed} progress=true'
 
 rule ablation:
     input: 'nbs/experiments/ablation.ipynb', rules.baseline.output

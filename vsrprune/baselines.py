@@ -4,7 +4,7 @@
 __all__ = ['FARTHEST', 'FLOW_TEST', 'CARD', 'known_flow', 'Motions', 'PairFlow', 'flow_loss', 'widen', 'weights_path',
            'BaselineWidths', 'FlowTraining', 'JointTraining', 'Baseline', 'joined', 'learnt_from', 'Validation',
            'last_fifth', 'train_flow', 'flow_error', 'baseline_folder', 'train_joint', 'train_baseline',
-           'about_training', 'score_baseline', 'free', 'model_card', 'make_baseline', 'available']
+           'about_training', 'score_baseline', 'free', 'model_card', 'make_baseline', 'available', 'run_scratch']
 
 # %% ../nbs/33_baselines.ipynb #a0a4ecad
 import copy
@@ -28,12 +28,13 @@ from torch import nn
 from . import checkpoints, cost
 from .basicvsr import BasicVSR, Plan, Width, restore
 from .datasets import BENCHMARKS, Crops, Pair, many_stills
-from .experiments import clips, commit, environment
+from .experiments import clips, commit, dense_network, environment, finetune_network, removal_plan
 from .flow import LEVELS, SPyNet, endpoint_error
 from .frames import Document, InputError, replacing, repo_root
 from .metrics import bicubic, evaluate, psnr
-from .profiles import LearningRate, Positive
+from .profiles import LearningRate, Positive, Profile, Removal
 from .results import write_text
+from .structured import cut, groups, removed_share
 from .training import Recipe, main_process, processes, train
 
 # %% ../nbs/33_baselines.ipynb #1b717afa
@@ -141,7 +142,7 @@ class FlowTraining(Document):
     batch: Positive = 32
     size: Positive = 32
     lr: LearningRate = 1e-3
-    shared: bool = False        # all levels are one network
+    shared: bool = False        # all levels are one network, where they are of one width
 
 class JointTraining(Document):
     "A stage of training the whole network; see `training.Recipe`"
@@ -226,10 +227,10 @@ def last_fifth(curve:pd.DataFrame)->float:
 # %% ../nbs/33_baselines.ipynb #e170d1e9
 def train_flow(spynet:SPyNet, baseline:Baseline, crops_of:list[Pair], folder:Path, progress:bool=True, skip_unreadable:bool=False)->pd.DataFrame:
     "Train SPyNet on known motion, in place, stage after stage; resumes from `folder`. Returns the loss curve (pixels)"
-    curves = [pd.DataFrame(dict(iteration=[], loss=[], lr=[], stage=[]))]
+    curves, alike = [pd.DataFrame(dict(iteration=[], loss=[], lr=[], stage=[]))], len({tuple(p.shape for p in level.parameters()) for level in spynet.levels}) == 1     # one network has one width
     for i, stage in enumerate(baseline.flow):
         recipe = Recipe(frames=1, seed=baseline.seed, stream=2 + i, **stage.model_dump(exclude={'shared'}))
-        if stage.shared: spynet.levels = nn.ModuleList([spynet.levels[0]]*LEVELS)
+        if stage.shared and alike: spynet.levels = nn.ModuleList([spynet.levels[0]]*LEVELS)
         curves.append(train(PairFlow(spynet), Motions(recipe.crops(crops_of, skip_unreadable)), recipe, state=folder/f'flow-{i}.pt', progress=progress, loss_of=flow_loss).assign(stage=i))
         spynet.levels = nn.ModuleList(copy.deepcopy(level) for level in spynet.levels)
     return pd.concat(curves, ignore_index=True)
@@ -272,17 +273,20 @@ def train_baseline(baseline:Baseline,
                    folder:Path|None=None,    # of states and curves; default `baseline_folder`
                    progress:bool=True,
                    skip_unreadable:bool=False,   # train without clips that cannot be read, with a warning, instead of stopping
+                   plan:Plan|None=None,          # other widths than the recipe's; then it begins from nothing
                   )->BasicVSR:
     "Train a baseline by its recipe, resuming from `folder`; same seed, same machine, same weights"
     folder = folder or baseline_folder(baseline)
     folder.mkdir(parents=True, exist_ok=True)
     pairs, held_out = learnt_from(baseline), joined(baseline.data, 'validation', baseline.leave_out)
     Recipe(frames=1, size=FLOW_TEST).crops(held_out)       # one that cannot be read is named now, not after hours
-    begun = checkpoints.sha256(weights_path(baseline.start)) if baseline.start else 'nothing'
+    start = baseline.start if plan is None else None
+    begun = checkpoints.sha256(weights_path(start)) if start else 'nothing'
     if not (folder/'start.txt').exists(): write_text(begun, folder/'start.txt')
     elif (folder/'start.txt').read_text() != begun: raise InputError(f'{folder}: holds a training that began with other weights; remove the folder to begin anew.')
     torch.manual_seed(baseline.seed)
-    model = widen(checkpoints.load(weights_path(baseline.start)), baseline.widths.plan()) if baseline.start else BasicVSR(baseline.widths.plan())
+    plan = plan or baseline.widths.plan()
+    model = widen(checkpoints.load(weights_path(start)), plan) if start else BasicVSR(plan)
     flow_history = train_flow(model.spynet, baseline, pairs, folder, progress, skip_unreadable)
     if main_process(): write_text(json.dumps(dict(zip(('error', 'unmoved'), flow_error(model.spynet, held_out)))), folder/'flow.json')
     history = train_joint(model, baseline, pairs, folder, progress, skip_unreadable)
@@ -400,3 +404,12 @@ def available(names:Iterable[str])->list[str]:
         try: return bool(clips(name))
         except InputError: return False
     return [name for name in names if here(name)]
+
+# %% ../nbs/33_baselines.ipynb #a5e78597
+def run_scratch(profile:Profile, removal:Removal, seed:int=0, progress:bool=False):
+    "The control of a line of the sweep: (record, curve of its fine-tuning); the training resumes from the profile's runs"
+    dense, widths = dense_network(profile), removal_plan(profile, removal)['widths']
+    narrow, report = cut(dense, {g.name: torch.zeros(g.width) for g in groups(dense)}, widths)      # which channels would go does not matter
+    baseline = Baseline.load(profile.model).model_copy(update=dict(seed=seed))
+    model = train_baseline(baseline, profile.runs/'scratch'/f'{removal.plan}-s{seed}', progress, plan=Plan.of(narrow))
+    return finetune_network(model.eval(), profile, (), progress, seed, experiment='sweep', method='scratch', options=removal.scratch_options, ratio=removed_share(report))

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['PUBLISHED_SIZE', 'environment', 'commit', 'clips', 'training_clips', 'save_weights', 'dense_path', 'bring_dense',
            'dense_network', 'costs', 'measure', 'measure_dense', 'validation_psnr', 'try_learning_rate',
-           'learning_rate', 'finetune_dense', 'run_unstructured', 'run_structured', 'calibration', 'plan_path',
-           'make_plan', 'removal_plan', 'remove_filters', 'teacher_of', 'try_removal', 'removal_rate', 'run_removal',
-           'run_ablation', 'speed_path', 'machines', 'measure_speed', 'compute_missing', 'finished_records',
-           'profile_records', 'estimate_report']
+           'learning_rate', 'finetune_network', 'finetune_dense', 'run_unstructured', 'run_structured', 'calibration',
+           'plan_path', 'make_plan', 'removal_plan', 'remove_filters', 'teacher_of', 'try_removal', 'removal_rate',
+           'run_removal', 'run_ablation', 'speed_path', 'machines', 'measure_speed', 'compute_missing',
+           'finished_records', 'profile_records', 'estimate_report']
 
 # %% ../nbs/32_experiments.ipynb #61288c56
 import copy
@@ -185,8 +185,8 @@ def learning_rate(profile:Profile)->tuple[float, dict]:
     return max(tried, key=tried.get), {f'{lr:g}': round(value, 3) for lr, value in tried.items()}
 
 # %% ../nbs/32_experiments.ipynb #e5c26588
-def _finetune(model, profile, callbacks, progress, seed, iterations=None, rate=None, teacher=None, **fields):
-    "Fine-tune by the profile's recipe, save, score"
+def finetune_network(model, profile, callbacks, progress, seed, iterations=None, rate=None, teacher=None, **fields):
+    "Fine-tune by the profile's recipe, save, score: (record, curve)"
     started = time.perf_counter()
     lr, tried = rate or learning_rate(profile)
     recipe = _recipe(profile, lr, iterations or profile.finetuning.iterations, seed)
@@ -199,7 +199,7 @@ def _finetune(model, profile, callbacks, progress, seed, iterations=None, rate=N
 def finetune_dense(profile:Profile, seed:int=0, progress:bool=False, iterations:int|None=None):
     "Train the dense network on, as long as pruned ones are fine-tuned: (record, curve)"
     options = dict(iterations=iterations) if iterations else {}
-    return _finetune(dense_network(profile), profile, (), progress, seed, iterations, method='dense', options=options)
+    return finetune_network(dense_network(profile), profile, (), progress, seed, iterations, method='dense', options=options)
 
 # %% ../nbs/32_experiments.ipynb #286ac767
 def _score_pruned(model, profile, started, seed, **fields):
@@ -212,7 +212,7 @@ def run_unstructured(profile:Profile, scope:str, ratio:float, seed:int=0, progre
     masks = prune_weights(model, ratio, scope)
     fields = dict(method='unstructured', options=unstructured_options(scope), ratio_asked=ratio, ratio=masks.sparsity)
     pruned = _score_pruned(model, profile, started, seed, **fields)
-    return pruned, *_finetune(model, profile, (masks,), progress, seed, **fields), masks
+    return pruned, *finetune_network(model, profile, (masks,), progress, seed, **fields), masks
 
 def run_structured(profile:Profile, ratio:float, seed:int=0, progress:bool=False):
     "Remove filters of the dense network and fine-tune what is left; also returns what was removed from each group"
@@ -220,7 +220,7 @@ def run_structured(profile:Profile, ratio:float, seed:int=0, progress:bool=False
     model, removed = prune_filters(dense_network(profile), ratio)
     fields = dict(method='structured', options=structured_options(), ratio_asked=ratio, ratio=removed_share(removed))
     pruned = _score_pruned(model, profile, started, seed, **fields)
-    return pruned, *_finetune(model, profile, (), progress, seed, **fields), removed
+    return pruned, *finetune_network(model, profile, (), progress, seed, **fields), removed
 
 # %% ../nbs/32_experiments.ipynb #3bdba558
 def calibration(profile:Profile, seed:int=0)->tuple[torch.Tensor, torch.Tensor]:
@@ -289,7 +289,7 @@ def run_removal(profile:Profile, removal:Removal, seed:int=0, progress:bool=Fals
         return measure(profile, save_weights(model, profile, name), started, stage=stage, seed=seed, **fields)
     records = [scored(model, stage) for stage, model in (('pruned', small), ('repaired', repaired)) if stage in removal.stages]
     student = repaired or small
-    tuned, history = _finetune(student, profile, (), progress, seed, removal.iterations, removal_rate(profile, removal), teacher_of(dense, student, report) if removal.teacher else None, **fields)
+    tuned, history = finetune_network(student, profile, (), progress, seed, removal.iterations, removal_rate(profile, removal), teacher_of(dense, student, report) if removal.teacher else None, **fields)
     return [*records, tuned], history, report
 
 # %% ../nbs/32_experiments.ipynb #d9bb8919
@@ -370,7 +370,7 @@ def _chosen(records:list[Record])->list[Record]:
     "Records of the sweep, with those marked whose method does best on validation clips at its share of the MACs and its length"
     def kind(r): return r.options['target'], r.iterations
     def how(r): return tuple(sorted(r.options.items()))
-    tuned = [r for r in records if r.experiment == 'sweep' and r.stage == 'finetuned' and r.options['criterion'] != 'random']     # random is a control
+    tuned = [r for r in records if r.experiment == 'sweep' and r.method == 'structured' and r.stage == 'finetuned' and r.options['criterion'] != 'random']     # not the controls
     best = {}
     for r in tuned: best.setdefault(kind(r), {}).setdefault(how(r), []).append(r.env['training']['validation_psnr'])
     chosen = {(of, max(ways, key=lambda way: np.mean(ways[way]))) for of, ways in best.items()}

@@ -72,6 +72,11 @@ class Removal(Document):
         return dict(target=f'macs={self.macs:g}', criterion=self.criterion, allocation=self.allocation) | within | on | (dict(iterations=self.iterations) if self.iterations else {})
 
     @property
+    def scratch_options(self)->dict:
+        "What tells the record of its control, a network of the same widths trained from nothing"
+        return {name: value for name, value in self.options.items() if name in ('target', 'allocation', 'within')}
+
+    @property
     def target(self)->str:
         "See `structured.Target`"
         return f'macs={self.macs:g}' + (f',latency={self.latency:g}' if self.latency else '')
@@ -120,10 +125,28 @@ class Asked(Document):
     structured: Ratios = ()                     # shares of filters to remove
     ablation: Ratios = ()                       # the same, of single parts and misaligned, without fine-tuning
     sweep: tuple[Removal, ...] = ()             # filters removed down to a share of the MACs
+    scratch: tuple[str, ...] = ()               # lines of the sweep, by name, whose widths are also trained from nothing, as the dense network was
     calibration: Calibration = Calibration()
     seeds: Seeds = (0,)
     cost_size: tuple[Positive, Positive] = (180, 320)       # low-resolution frame that MACs, memory and time are counted for
     committed: bool = False                     # built from records in data/records, where there are some
+
+# %% ../nbs/31_profiles.ipynb #63db2456
+def _fields(path)->dict:
+    "Of a profile's file; `InputError` where it is none"
+    try: fields = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except (yaml.YAMLError, UnicodeDecodeError) as e: raise InputError(f"not valid YAML ({' '.join(str(e).split())}).") from None
+    if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields): raise InputError('a profile must be a mapping of names to values.')
+    if fields.get('name') != path.stem: raise InputError(f"field 'name' must be '{path.stem}', as the file is called, not {fields.get('name')!r}.")
+    if fields.get('train') == fields.get('data') != 'stills': raise InputError("fields 'train' and 'data' are the same; a test set is not for training.")
+    return fields
+
+def _check_sweep(path, sweep):
+    "`InputError` where two lines are one, or would need two plans of one name"
+    names, plans = [r.name for r in sweep], {(r.macs, r.allocation): r.latency for r in sweep}
+    if twice := {name for name in names if names.count(name) > 1}: raise InputError(f"{path}: the sweep names '{min(twice)}' twice.")
+    if other := [r.name for r in sweep if r.latency != plans[r.macs, r.allocation]]:
+        raise InputError(f"{path}: lines of one share and allocation have one plan; give '{other[0]}' the same latency as the others.")
 
 # %% ../nbs/31_profiles.ipynb #9d1b67d2
 class Profile(Asked):
@@ -148,7 +171,13 @@ class Profile(Asked):
         ablated = [record_name('structured', 'pruned', structured_options(part), ratio, self.seeds[0]) for part in ABLATED for ratio in self.ablation]
         longer = [record_name('dense', 'finetuned', dict(iterations=n), seed=s) for n, seeds in self.lengths.items() for s in seeds]
         swept = [record_name('structured', stage, r.options, seed=s) for r in self.sweep for s in r.seeds or self.seeds for stage in r.stages]
-        return [record_name('bicubic', 'dense'), record_name('dense', 'dense'), *[record_name('dense', 'finetuned', seed=s) for s in self.dense_seeds], *longer, *pruned, *ablated, *swept]
+        controls = [record_name('scratch', 'finetuned', options, seed=self.seeds[0]) for options in self.controls.values()]
+        return [record_name('bicubic', 'dense'), record_name('dense', 'dense'), *[record_name('dense', 'finetuned', seed=s) for s in self.dense_seeds], *longer, *pruned, *ablated, *swept, *controls]
+
+    @property
+    def controls(self)->dict[str, dict]:
+        "Options of the networks that are trained from nothing, by the line whose widths they have"
+        return {name: self.removal(name).scratch_options for name in self.scratch}
 
     @property
     def dense_seeds(self)->tuple[int, ...]:
@@ -173,15 +202,7 @@ class Profile(Asked):
         path = folder/f'{name}.yaml'
         if not path.is_file():
             raise InputError(f"no profile '{name}' in {folder}; there are {', '.join(sorted(p.stem for p in folder.glob('*.yaml')))}.")
-        try: fields = yaml.safe_load(path.read_text(encoding='utf-8'))
-        except (yaml.YAMLError, UnicodeDecodeError) as e: raise InputError(f"{path}: not valid YAML ({' '.join(str(e).split())}).") from None
-        if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields):
-            raise InputError(f'{path}: a profile must be a mapping of names to values.')
-        if fields.get('name') != name: raise InputError(f"{path}: field 'name' must be '{name}', as the file is called, not {fields.get('name')!r}.")
-        if fields.get('train') == fields.get('data') != 'stills': raise InputError(f"{path}: fields 'train' and 'data' are the same; a test set is not for training.")
-        try: profile = cls(**fields)
+        try: profile = cls(**_fields(path))
         except InputError as e: raise InputError(f'{path}: {e}') from None
-        if twice := {r.name for r in profile.sweep if [other.name for other in profile.sweep].count(r.name) > 1}: raise InputError(f"{path}: the sweep names '{min(twice)}' twice.")
-        bounds = {(r.macs, r.allocation): r.latency for r in profile.sweep}
-        if other := [r.name for r in profile.sweep if r.latency != bounds[r.macs, r.allocation]]: raise InputError(f"{path}: the sweep has two plans where one is asked for; give '{other[0]}' the same latency as the others of its share.")
+        _check_sweep(path, profile.sweep)
         return profile

@@ -284,14 +284,14 @@ CRITERIA = dict(l1='L1', l2='L2', lamp='LAMP', taylor='Taylor', activation='acti
 
 def described(options:dict)->str:
     "A method of the sweep in words"
-    return ', '.join([CRITERIA[options['criterion']], options['allocation'], *[word for name, word in dict(repair='repaired', teacher='taught').items() if options.get(name)]])
+    return ', '.join([CRITERIA[options['criterion']] if 'criterion' in options else 'from nothing', options['allocation'], *[word for name, word in dict(repair='repaired', teacher='taught').items() if options.get(name)]])
 
 def _sweep_row(records, dense, options)->dict:
     line = _of_line(records, options)
     last, psnr = line['finetuned'], {stage: _mean(found, 'psnr') for stage, found in line.items()}
     speed = {machine: s.ratio for machine, s in last[0].cost.speedup.items()} if last[0].cost else {}
     removed = 1 - last[0].cost.macs/dense.cost.macs if last[0].cost else np.nan
-    return dict(key=f"sweep-{_cut(options)}-{'-'.join(described(options).lower().split(', '))}", cut=_cut(options), network=described(options), macs_cut=removed, filters_removed=last[0].ratio,
+    return dict(key=f"sweep-{_cut(options)}-{'-'.join(re.split('[, ]+', described(options).lower()))}", cut=_cut(options), network=described(options), macs_cut=removed, filters_removed=last[0].ratio,
                 drop_at_once=dense.scores.psnr - psnr['pruned'], drop_repaired=dense.scores.psnr - psnr['repaired'], psnr_finetuned=psnr['finetuned'], fair_drop=fair_drop(last[0], records),
                 spread=float(np.std([r.scores.psnr for r in last], ddof=1)) if len(last) > 1 else np.nan, seeds=len(last), warp_error=_mean(last, 'warp_error'), chosen=last[0].chosen,
                 faster=speed.get('cpu-float32', np.nan), faster_bfloat16=speed.get('cpu-bfloat16', np.nan))
@@ -303,7 +303,7 @@ def sweep_table(records:list[Record])->pd.DataFrame:
     if not lines: raise InputError(f'{dense.profile}: no records of a sweep; the profile names none, or its report was not run.')
     ordered = sorted(lines.values(), key=lambda options: float(_cut(options)))       # as the profile has them, at each share
     table = pd.DataFrame([_sweep_row(records, dense, options) for options in ordered]).set_index('key')
-    plain = {(_cut(o), o['allocation']): row.drop_at_once for o, row in zip(ordered, table.itertuples()) if o['criterion'] == 'l1' and not o.get('repair')}
+    plain = {(_cut(o), o['allocation']): row.drop_at_once for o, row in zip(ordered, table.itertuples()) if o.get('criterion') == 'l1' and not o.get('repair')}
     at_once = np.array([plain.get((_cut(o), o['allocation']), np.nan) for o in ordered])
     return table.assign(recovered=1 - table.drop_repaired/at_once)
 

@@ -18,7 +18,7 @@ import json
 import re
 from collections.abc import Iterable
 from functools import partial
-from itertools import cycle, groupby
+from itertools import chain, cycle, groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Literal
@@ -652,8 +652,8 @@ def draw_pareto(ax,                              # matplotlib axes
     points = timed_points(records, machine)
     best = front(points)
     ax.plot(best.ms, best.psnr, color='0.75', lw=1, zorder=1, drawstyle='steps-post')
-    for look, (method, rows) in zip(cycle(METHOD_LOOKS), points.groupby('method', sort=False)):
-        ax.plot(rows.ms, rows.psnr, ls='', label=method, **(dict(color='black', marker='*', markersize=7) if method == 'dense' else look))
+    looks = chain([dict(color='black', marker='*', markersize=7)], cycle(METHOD_LOOKS))       # dense comes first
+    for look, (method, rows) in zip(looks, points.groupby('method', sort=False)): ax.plot(rows.ms, rows.psnr, ls='', label=method, **look)
     ax.set(title=machine.replace('-', ', '), xlabel='ms per frame', ylabel='PSNR (dB)')
     ax.margins(0.1)
 
@@ -683,7 +683,7 @@ def draw_lengths(axes,                           # two matplotlib axes
                  records:list[Record],
                  cut:str='50',                   # percent of the MACs that is removed
                 ):
-    "PSNR against iterations of fine-tuning, and what is lost frame by frame"
+    "PSNR against iterations of fine-tuning, and what is lost frame by frame: at once (dashed) and fine-tuned"
     ax, over_time = axes
     looks = dict(zip(['dense', *_told_apart(records, cut)], (dict(color='0.25', marker='*', ls=':'), *METHOD_LOOKS)))
     for method, rows in lengths_table(records, cut).groupby('method', sort=False): ax.plot(rows.iterations, rows.psnr, label=method, **looks[method])
@@ -696,9 +696,9 @@ def draw_lengths(axes,                           # two matplotlib axes
     for method, options in _told_apart(records, cut).items():
         line = _of_line(records, options)
         for stage, style in (('pruned', '--'), ('finetuned', '-')): over_time.plot(dense - psnr_by_frame(line[stage]), **looks[method] | dict(marker=None, ls=style))
-    over_time.set(xlabel='frame', ylabel='drop (dB)', title='at once (dashed), fine-tuned')
+    over_time.set(xlabel='frame', ylabel='drop (dB)', title='frame by frame')
     over_time.xaxis.get_major_locator().set_params(integer=True)
-    _draw_legend(ax, 3)
+    _draw_legend(ax, 2)
 
 # %% ../nbs/30_results.ipynb #eaa1a028
 def draw_crops(axes,                            # matplotlib axes, at least as many as pictures; filled row by row

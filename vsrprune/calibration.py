@@ -128,11 +128,11 @@ def output_weights(model:nn.Module,         # in eval mode; left as it is
         for handle in handles: handle.remove()
     return {name: sums.get(name, torch.zeros(model.get_submodule(name).out_channels, dtype=torch.float64))/values for name in names}
 
-# %% ../nbs/07_calibration.ipynb #cebb7f8a
-RIDGE = 1e-5
+# %% ../nbs/07_calibration.ipynb #4c7dfe27
+RIDGE = 1e-3     # of repair
 
 def damped(moments:torch.Tensor,    # (n, n) second moments
-           ridge:float=RIDGE,
+           ridge:float=1e-5,
           )->torch.Tensor:          # (n, n), safe to invert
     "Moments with each diagonal element a little larger (Marquardt, 1963), which does not depend on the scale of any input"
     diagonal = moments.diagonal()

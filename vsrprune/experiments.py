@@ -32,7 +32,7 @@ from safetensors import safe_open
 
 from . import checkpoints, cost
 from .basicvsr import BasicVSR, Plan, restore
-from .calibration import calibration_clips
+from .calibration import RIDGE, calibration_clips
 from .cost import Timings
 from .datasets import BENCHMARKS, clip_pairs, data_root
 from .frames import InputError, replacing, repo_root
@@ -253,7 +253,7 @@ def remove_filters(profile:Profile, removal:Removal, seed:int=0)->tuple:
     clips = calibration(profile, seed) if removal.repair or removal.criterion in LOOKING else None
     scores = channel_scores(dense, removal.criterion, clips, seed)
     small, report = cut(dense, scores, widths)
-    return small, cut(dense, scores, widths, clips[0])[0] if removal.repair else None, report, dense
+    return small, cut(dense, scores, widths, clips[0], ridge=profile.calibration.ridge or RIDGE)[0] if removal.repair else None, report, dense
 
 def teacher_of(dense:BasicVSR, student:BasicVSR, report:pd.DataFrame)->Teacher:
     "The dense network as a teacher of what was pruned from it"

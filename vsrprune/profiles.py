@@ -104,6 +104,7 @@ class Calibration(Document):
     count: Positive = 8
     frames: Positive = 7
     size: Positive = 48                         # side of the low-resolution crops, pixels
+    ridge: Annotated[float, Field(gt=0)]|None = None    # lambda of repair, where not that of `calibration`
 
 # %% ../nbs/31_profiles.ipynb #030bffae
 class Asked(Document):

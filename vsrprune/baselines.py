@@ -410,6 +410,6 @@ def run_scratch(profile:Profile, removal:Removal, seed:int=0, progress:bool=Fals
     "The control of a line of the sweep: (record, curve of its fine-tuning); the training resumes from the profile's runs"
     dense, widths = dense_network(profile), removal_plan(profile, removal)['widths']
     narrow, report = cut(dense, {g.name: torch.zeros(g.width) for g in groups(dense)}, widths)      # which channels would go does not matter
-    baseline = Baseline.load(profile.model).model_copy(update=dict(seed=seed))
+    baseline = Baseline.load(profile.recipe or profile.model).model_copy(update=dict(seed=seed))
     model = train_baseline(baseline, profile.runs/'scratch'/f'{removal.plan}-s{seed}', progress, plan=Plan.of(narrow))
     return finetune_network(model.eval(), profile, (), progress, seed, experiment='sweep', method='scratch', options=removal.scratch_options, ratio=removed_share(report))

@@ -127,6 +127,7 @@ class Asked(Document):
     ablation: Ratios = ()                       # the same, of single parts and misaligned, without fine-tuning
     sweep: tuple[Removal, ...] = ()             # filters removed down to a share of the MACs
     scratch: tuple[str, ...] = ()               # lines of the sweep, by name, whose widths are also trained from nothing, as the dense network was
+    recipe: str|None = None                     # of data/weights, that they are trained by; default that of the dense network, `model`
     calibration: Calibration = Calibration()
     seeds: Seeds = (0,)
     cost_size: tuple[Positive, Positive] = (180, 320)       # low-resolution frame that MACs, memory and time are counted for

@@ -1,6 +1,7 @@
 PYTHON     ?= python3
 PROFILE    ?= default
 RERUN      ?=
+EXTEND     ?=
 CHECKPOINT ?=
 
 BIN   := .venv/bin
@@ -20,9 +21,9 @@ test: setup      ## run every notebook, then check the repository
 	@echo 'test: notebooks and repository'
 	@$(BIN)/python -m pytest -v --durations=10 tests
 
-report: setup tex  ## run the experiments and build the report (PROFILE=default RERUN=1)
+report: setup tex  ## run the experiments and build the report (PROFILE=default RERUN=1 EXTEND=1)
 	@echo 'report: profile $(PROFILE)'
-	@$(BIN)/vsrprune report --profile '$(PROFILE)' $(if $(CHECKPOINT),--checkpoint '$(CHECKPOINT)') $(if $(RERUN),--rerun)
+	@$(BIN)/vsrprune report --profile '$(PROFILE)' $(if $(CHECKPOINT),--checkpoint '$(CHECKPOINT)') $(if $(RERUN),--rerun) $(if $(EXTEND),--extend)
 
 records: setup   ## promote the records of a profile's runs to data/records (PROFILE=default)
 	@echo 'records: profile $(PROFILE)'

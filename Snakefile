@@ -29,7 +29,9 @@ CROPS = expand(f'{FIGURES}/figure3.{{suffix}}', suffix=('pdf', 'png'))     # sho
 DENSE = [record('dense-s0-dense'), record('bicubic-s0-dense')]
 UNSTRUCTURED, STRUCTURED = 'unstructured-{scope}-{ratio}-s{seed}-', 'structured-l1-{ratio}-s{seed}-'
 BOTH = ('pruned', 'finetuned')
-def trial_of(wildcards): return [f'{RUNS}/trials/{P.removal(wildcards.removal).briefly.name}.json'] if len(P.finetuning.lr) > 1 else []
+def trial_of(wildcards):
+    line = P.removal(wildcards.removal)
+    return [f'{RUNS}/trials/{line.briefly.name}.json'] if len(P.finetuning.lr) > 1 and line.iterations != 0 else []
 TRIALS = expand(f'{RUNS}/trials/lr-{{lr}}.json', lr=[f'{lr:g}' for lr in P.finetuning.lr] if len(P.finetuning.lr) > 1 else [])
 RECORDS = [f'{KEPT}/{name}.json' for name in P.record_names] if KEPT else [*map(record, P.record_names), f'{RUNS}/benchmarks/speed.json']
 FROM = f' records={KEPT}' if KEPT else ''
@@ -59,6 +61,9 @@ rule all:
 rule without_pdf:
     input: TABLE_FILES, FIGURE_FILES, CROPS, RECORDS
 
+rule records:
+    input: RECORDS
+
 rule baseline:
     input: 'nbs/experiments/baseline.ipynb', PROFILE, CHECKPOINT or []
     output: DENSE, weights('dense'), notebook('baseline', 'html')
@@ -69,25 +74,25 @@ rule baseline:
 
 # From here one thread a run: two small networks side by side gain more from two cores than one network does.
 rule learning_rate:
-    input: 'nbs/experiments/learning_rate.ipynb', rules.baseline.output
+    input: 'nbs/experiments/learning_rate.ipynb', weights('dense')
     output: f'{RUNS}/trials/lr-{{lr}}.json', notebook('learning_rate-{lr}', 'html')
     log: notebook('learning_rate-{lr}', 'ipynb')
     shell: RUN + ' lr={wildcards.lr} progress=true'
 
 rule dense_finetuned:
-    input: 'nbs/experiments/dense_finetuned.ipynb', rules.baseline.output, TRIALS
+    input: 'nbs/experiments/dense_finetuned.ipynb', weights('dense'), TRIALS
     output: record('dense-s{seed}-finetuned'), notebook('dense_finetuned-s{seed}', 'html')
     log: notebook('dense_finetuned-s{seed}', 'ipynb')
     shell: RUN + ' seed={wildcards.seed} progress=true'
 
 rule dense_longer:
-    input: 'nbs/experiments/dense_finetuned.ipynb', rules.baseline.output, TRIALS
+    input: 'nbs/experiments/dense_finetuned.ipynb', weights('dense'), TRIALS
     output: record('dense-{iterations}-s{seed}-finetuned'), notebook('dense_longer-{iterations}-s{seed}', 'html')
     log: notebook('dense_longer-{iterations}-s{seed}', 'ipynb')
     shell: RUN.replace('{rule}', 'dense_finetuned') + ' iterations={wildcards.iterations} seed={wildcards.seed} progress=true'
 
 rule unstructured:
-    input: 'nbs/experiments/unstructured.ipynb', rules.baseline.output, TRIALS
+    input: 'nbs/experiments/unstructured.ipynb', weights('dense'), TRIALS
     output:
         [record(UNSTRUCTURED + stage) for stage in BOTH], [weights(UNSTRUCTURED + stage) for stage in BOTH],
         notebook('unstructured-{scope}-{ratio}-s{seed}', 'html')
@@ -95,7 +100,7 @@ rule unstructured:
     shell: RUN + ' scope={wildcards.scope} ratio={wildcards.ratio} seed={wildcards.seed} progress=true'
 
 rule structured:
-    input: 'nbs/experiments/structured.ipynb', rules.baseline.output, TRIALS
+    input: 'nbs/experiments/structured.ipynb', weights('dense'), TRIALS
     output:
         [record(STRUCTURED + stage) for stage in BOTH], [weights(STRUCTURED + stage) for stage in BOTH],
         notebook('structured-{ratio}-s{seed}', 'html')
@@ -104,7 +109,7 @@ rule structured:
 
 # The widths that several lines of the sweep share. They may depend on the clock, so nothing runs beside.
 rule widths:
-    input: 'nbs/experiments/widths.ipynb', rules.baseline.output
+    input: 'nbs/experiments/widths.ipynb', weights('dense')
     output: f'{RUNS}/plans/{{plan}}.json', notebook('widths-{plan}', 'html')
     log: notebook('widths-{plan}', 'ipynb')
     threads: workflow.cores
@@ -133,6 +138,14 @@ use rule removal as removal_longer with:
     output: left_behind('finetuned')
     wildcard_constraints: removal = lines('finetuned')
 
+use rule removal as removal_untrained with:
+    output: left_behind('pruned')
+    wildcard_constraints: removal = lines('pruned')
+
+use rule removal as removal_untrained_repaired with:
+    output: left_behind('pruned', 'repaired')
+    wildcard_constraints: removal = lines('pruned', 'repaired')
+
 # The control: widths of a line of the sweep, trained from nothing by the recipe of the dense network.
 CONTROLS = {record_name('scratch', 'finetuned', options).removesuffix('-s0-finetuned'): line for line, options in P.controls.items()}
 rule scratch:
@@ -144,7 +157,7 @@ rule scratch:
     shell: RUN.replace('{rule}', 'scratch') + ' removal={params.line} seed={wildcards.seed} progress=true'
 
 rule ablation:
-    input: 'nbs/experiments/ablation.ipynb', rules.baseline.output
+    input: 'nbs/experiments/ablation.ipynb', weights('dense')
     output: [record(f'structured-l1-{{part}}-{ratio:g}-s{P.seeds[0]}-pruned') for ratio in P.ablation], notebook('ablation-{part}', 'html')
     log: notebook('ablation-{part}', 'ipynb')
     shell: RUN + ' part={wildcards.part}'

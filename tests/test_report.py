@@ -100,21 +100,43 @@ def test_a_second_call_computes_nothing(built):
     assert 'running' not in said
 
 
-def test_records_are_kept_and_a_report_is_built_from_them(built, tmp_path):
-    "`make records`, then the same tables from the kept records alone, in a clone without runs"
-    clone = tmp_path/'clone'
+@pytest.fixture(scope='module')
+def clone(built, tmp_path_factory):
+    "The repository without runs, with the records of the smoke report kept"
+    clone = tmp_path_factory.mktemp('elsewhere')/'clone'
     shutil.copytree(ROOT, clone, ignore=shutil.ignore_patterns('.venv', '.git', '.snakemake', 'runs', 'build'))
     from vsrprune.experiments import finished_records
     from vsrprune.profiles import Profile
     from vsrprune.results import keep_records
     keep_records(finished_records(Profile.load('smoke')), clone/'data'/'records'/'smoke')
-    assert any(json.loads(p.read_text())['cost']['speedup'] for p in (clone/'data'/'records'/'smoke').glob('structured-*-finetuned.json'))
     profile = clone/'data'/'profiles'/'smoke.yaml'
     profile.write_text(profile.read_text() + 'committed: true\n')
+    return clone
+
+
+def report_in(clone, *options):
+    "Build the smoke report of a clone: (exit status, what was printed)"
+    done = subprocess.run([*COMMAND, *options], cwd=clone, env=os.environ | {'PYTHONPATH': str(clone)}, capture_output=True, text=True, timeout=200)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_records_are_kept_and_a_report_is_built_from_them(clone):
+    "`make records`, then the same tables from the kept records alone"
+    assert any(json.loads(p.read_text())['cost']['speedup'] for p in (clone/'data'/'records'/'smoke').glob('structured-*-finetuned.json'))
     tables = clone/'paper'/'tables'/'smoke'
     shutil.rmtree(tables)
-    done = subprocess.run(COMMAND, cwd=clone, env=os.environ | {'PYTHONPATH': str(clone)}, capture_output=True, text=True, timeout=200)
-    said = done.stdout + done.stderr
-    assert done.returncode == (0 if HAS_TEX else 1), said
+    status, said = report_in(clone)
+    assert status == (0 if HAS_TEX else 1), said
     assert 'tables: done' in said and 'structured-0.1-s0: running' not in said and not (clone/'data'/'runs'/'smoke'/'records').exists()
     for name in ('structured.tex', 'numbers.tex'): assert (tables/name).read_text() == (ROOT/'paper'/'tables'/'smoke'/name).read_text()
+
+
+def test_a_profile_that_has_grown_computes_only_what_is_new(clone):
+    profile = clone/'data'/'profiles'/'smoke.yaml'
+    profile.write_text(profile.read_text().replace('\ncalibration:', '\n- {macs: 0.5, allocation: latency, repair: true, iterations: 0}\ncalibration:'))
+    status, said = report_in(clone, '--extend')
+    assert status == 0, said
+    ran = {name.split('.')[0] for name in re.findall(r'^(\S+): running$', said, re.M)}
+    assert ran == {'removal-macs-0', 'speed'}, said
+    names = {path.stem for path in (clone/'data'/'runs'/'smoke'/'records').glob('*.json')} - {path.stem for path in (clone/'data'/'records'/'smoke').glob('*.json')}
+    assert names == {f'structured-macs-0.5-l1-latency-repair-s0-{stage}' for stage in ('pruned', 'repaired')}

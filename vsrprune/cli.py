@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['app', 'WORK', 'NOISE', 'ENDS', 'TEX', 'data', 'main', 'fail', 'told', 'notebook_path', 'check_parameters',
            'write_html', 'notebook', 'Progress', 'follow', 'check_cluster', 'snakemake', 'alone', 'report', 'train',
-           'ship', 'estimate', 'records', 'convert', 'prune', 'check', 'degrade', 'evaluate']
+           'ship', 'estimate', 'records', 'convert', 'prune', 'finetune', 'check', 'degrade', 'evaluate']
 
 # %% ../nbs/40_cli.ipynb #af31115e
 import re
@@ -105,7 +105,7 @@ def notebook(name:Annotated[str, typer.Argument(help='A notebook of nbs/experime
     typer.echo(f'{output.stem}: done in {time.perf_counter() - started:.0f} s', err=True)
 
 # %% ../nbs/40_cli.ipynb #ffea30c4
-WORK = dict(learning_rate=3, dense_finetuned=8, unstructured=10, structured=10, ablation=5, speed=4, baseline=2, qualitative=1)    # by kind, roughly; others 0.3
+WORK = dict(learning_rate=3, learning_rate_of=4, dense_finetuned=8, dense_longer=8, unstructured=10, structured=10, removal=10, scratch=150, widths=1, ablation=5, speed=4, baseline=2, qualitative=1)    # by kind, roughly; others 0.3
 
 # what Snakemake prints of its own doings; a run that fails has said why itself
 NOISE = re.compile(r'job +count|-{5,}|Job stats:|\[\w{3} \w{3} |Finished jobid|Execute \d+ jobs|Select jobs|\d+ of \d+ steps|RuleException|CalledProcessError|Command \'set|Shutting down|'
@@ -119,7 +119,7 @@ class Progress:
     def line(self, text:str)->str|None:
         "What to print for a line: the line itself, one of ours, or nothing"
         if table := re.fullmatch(r'([a-z_]+) +([0-9]+)', text):
-            if table[1] not in ('total', 'all', 'without_pdf'): self.counts[table[1]] = int(table[2])
+            if table[1] not in ('total', 'all', 'without_pdf', 'records'): self.counts[table[1]] = int(table[2])
             return None
         if self.elsewhere and (steps := re.match(r'(\d+) of (\d+) steps', text)): return f'[{steps[1]} of {steps[2]}]'
         if self.elsewhere and (said := re.match(r' +(?:message|log): (.+)', text)): return said[1]
@@ -135,10 +135,12 @@ class Progress:
         self.shown[run] = time.monotonic()
         return f'{run}: training, {percent} %, {left} left'
 
-    def _kind(self, run): return max((kind for kind in self.counts if run.startswith(kind)), key=len, default=run)
+    @staticmethod
+    def _kind(run): return run.split('-')[0]
 
     def _left(self)->str:
-        share = sum(WORK.get(kind, 0.3) for kind in self.done)/max(sum(n*WORK.get(kind, 0.3) for kind, n in self.counts.items()), 0.3)
+        work = lambda kind: WORK.get(re.sub('^removal_.*', 'removal', kind), 0.3)      # several rules, one kind of run
+        share = sum(map(work, self.done))/max(sum(n*work(kind) for kind, n in self.counts.items()), 0.3)
         if share > 0.98: return ''
         minutes = (time.monotonic() - self.started)*(1/share - 1)/60
         return f'; about {minutes:.0f} min left' if minutes >= 1 else '; less than a minute left'
@@ -192,10 +194,11 @@ def alone(folder:Path):
         yield
 
 # %% ../nbs/40_cli.ipynb #97e9d491
-def _begin(wanted, checkpoint:str, rerun:bool)->dict[str, str]:
+def _begin(wanted, checkpoint:str, rerun:bool, extend:bool=False)->dict[str, str]:
     "Make a profile's folder ready, check what is needed before anything is computed; settings of the Snakefile"
     from vsrprune.frames import InputError
-    if not rerun and wanted.committed and wanted.kept.is_dir(): return dict(profile=wanted.name, kept='true')
+    if extend and (rerun or checkpoint): raise InputError('to extend is to go on from records that are kept; it goes neither with a rerun nor with another network.')
+    if not rerun and not extend and wanted.committed and wanted.kept.is_dir(): return dict(profile=wanted.name, kept='true')
     unfinished, brought = wanted.runs/'.rerun', wanted.runs/'.checkpoint'
     if rerun and unfinished.exists(): typer.echo(f'report: going on with the rerun of {wanted.name} that was interrupted; to begin anew, remove {wanted.runs}', err=True)
     elif rerun: shutil.rmtree(wanted.runs, ignore_errors=True)
@@ -208,6 +211,9 @@ def _begin(wanted, checkpoint:str, rerun:bool)->dict[str, str]:
         for name in (wanted.data, wanted.pictures): clips(name)     # data that is missing is told now, not in an hour
         with warnings.catch_warnings(record=True) as said: training_clips(wanted)
         for warning in said: typer.echo(str(warning.message), err=True)
+    if extend:
+        from vsrprune.experiments import take_up
+        typer.echo(f'report: {len(take_up(wanted))} records taken up from {wanted.kept}', err=True)
     wanted.runs.mkdir(parents=True, exist_ok=True)
     if rerun: unfinished.touch()
     if checkpoint: brought.write_text(str(Path(checkpoint).resolve()))
@@ -220,6 +226,7 @@ TEX = 'apt-get install --no-install-recommends texlive-latex-base texlive-latex-
 def report(profile:Annotated[str, typer.Option(help='A file of data/profiles, without suffix.')] = 'default',
            checkpoint:Annotated[str, typer.Option(help="The dense network, in place of the profile's own.")] = '',
            rerun:Annotated[bool, typer.Option('--rerun', help='Compute everything anew.')] = False,
+           extend:Annotated[bool, typer.Option('--extend', help='Compute the records that data/records lacks, no others, and build nothing of them yet.')] = False,
            cluster:Annotated[Path|None, typer.Option(help='A Snakemake profile to run the experiments by, such as data/slurm.')] = None):
     """Build tables, figures and the PDF of a profile; what is there already is not built again.
 
@@ -231,9 +238,12 @@ def report(profile:Annotated[str, typer.Option(help='A file of data/profiles, wi
         from vsrprune.frames import repo_root
         wanted = Profile.load(profile)
         cluster = cluster and check_cluster(cluster)
-        with alone(repo_root()/'data'/'runs'): status = snakemake('all' if tex else 'without_pdf', cluster, **_begin(wanted, checkpoint, rerun))
+        with alone(repo_root()/'data'/'runs'):
+            settings = _begin(wanted, checkpoint, rerun, extend)
+            status = snakemake('records' if extend else 'all' if tex else 'without_pdf', cluster, **settings)
     if status: fail(f'the report of profile {profile} was not finished; what was is kept, and the same command goes on from there.')
     (wanted.runs/'.rerun').unlink(missing_ok=True)
+    if extend: return typer.echo(f'{wanted.runs/"records"}: complete; to keep them: vsrprune records --profile {profile}')
     if not tex: fail(f'tables, figures and HTML are built; the PDF needs TeX, which this line installs: {TEX}')
     typer.echo(f'paper/report-{profile}.pdf')
 
@@ -334,6 +344,26 @@ def prune(model:Annotated[Path, typer.Option(help="A checkpoint of BasicSR's, MM
         if not (sides := re.fullmatch(r'(\d+)x(\d+)', size)): raise InputError(f"--size is height x width in pixels, such as 180x320; got '{size}'.")
         found = shrink_file(model, data, target, output, max_drop, force, iterations=iterations, size=tuple(map(int, sides.groups())), dtype=torch.bfloat16 if bfloat16 else torch.float32,
                             seed=seed, note=lambda text: typer.echo(text, err=True))
+    typer.echo(f'{output}: {found.told()}')
+
+# %% ../nbs/40_cli.ipynb #508d3403
+@app.command()
+def finetune(model:Annotated[Path, typer.Option(help="A checkpoint of BasicSR's, MMagic's or our own, dense or pruned; weights that are zero stay zero.")],
+             data:Annotated[str, typer.Option(help="Clips to learn from: a folder of them, or 'stills'. Every tenth is held out, to check on.")],
+             output:Annotated[Path, typer.Option('-o', '--output', help='Where the network goes, .safetensors.')],
+             teacher:Annotated[Path|None, typer.Option(help='The network that it was pruned from, or another one, to learn from too.')] = None,
+             iterations:int = 1000,
+             lr:Annotated[float, typer.Option(help='Learning rate at the start; it falls to nothing.')] = 2e-4,
+             batch:int = 2,
+             seed:int = 0,
+             force:Annotated[bool, typer.Option('--force', help='Replace an output that exists.')] = False):
+    """Train a network on, as after pruning; what was interrupted is gone on with.
+
+    Example: vsrprune finetune --model small.safetensors --teacher dense.pth --data CLIPS -o better.safetensors
+    """
+    with told():
+        from vsrprune.shrink import finetune_file
+        found = finetune_file(model, data, output, teacher, iterations, lr, seed, batch, force, lambda text: typer.echo(text, err=True))
     typer.echo(f'{output}: {found.told()}')
 
 # %% ../nbs/40_cli.ipynb #044be8d2

@@ -8,7 +8,7 @@ __all__ = ['PUBLISHED_SIZE', 'environment', 'commit', 'clips', 'training_clips',
            'learning_rate', 'finetune_network', 'finetune_dense', 'run_unstructured', 'run_structured', 'calibration',
            'plan_path', 'make_plan', 'removal_plan', 'remove_filters', 'teacher_of', 'try_removal', 'removal_rate',
            'run_removal', 'run_ablation', 'speed_path', 'machines', 'measure_speed', 'compute_missing',
-           'finished_records', 'profile_records', 'estimate_report']
+           'finished_records', 'profile_records', 'take_up', 'estimate_report']
 
 # %% ../nbs/32_experiments.ipynb #61288c56
 import copy
@@ -280,7 +280,7 @@ def removal_rate(profile:Profile, removal:Removal)->tuple[float, dict]:
 
 # %% ../nbs/32_experiments.ipynb #36b674ed
 def run_removal(profile:Profile, removal:Removal, seed:int=0, progress:bool=False):
-    "One line of the sweep: (records by stage, curve, what was removed from each group)"
+    "One line of the sweep: (records by stage, curve or None where nothing is trained, what was removed from each group)"
     started = time.perf_counter()
     small, repaired, report, dense = remove_filters(profile, removal, seed)
     fields = dict(experiment='sweep', method='structured', options=removal.options, ratio=removed_share(report))
@@ -288,6 +288,7 @@ def run_removal(profile:Profile, removal:Removal, seed:int=0, progress:bool=Fals
         name = record_name('structured', stage, removal.options, seed=seed)
         return measure(profile, save_weights(model, profile, name), started, stage=stage, seed=seed, **fields)
     records = [scored(model, stage) for stage, model in (('pruned', small), ('repaired', repaired)) if stage in removal.stages]
+    if 'finetuned' not in removal.stages: return records, None, report
     student = repaired or small
     tuned, history = finetune_network(student, profile, (), progress, seed, removal.iterations, removal_rate(profile, removal), teacher_of(dense, student, report) if removal.teacher else None, **fields)
     return [*records, tuned], history, report
@@ -315,13 +316,16 @@ def machines()->list[tuple[str, torch.dtype]]:
 def _timed_names(profile)->list[str]:
     "Records of networks with filters removed that are timed; seeds of one plan have one shape"
     by_ratio = [record_name('structured', 'finetuned', structured_options(), ratio, profile.seeds[0]) for ratio in profile.structured]
-    return by_ratio + [record_name('structured', 'finetuned', r.options, seed=(r.seeds or profile.seeds)[0]) for r in profile.sweep]
+    return by_ratio + [record_name('structured', 'finetuned', r.options, seed=(r.seeds or profile.seeds)[0]) for r in profile.sweep if 'finetuned' in r.stages]
 
 def measure_speed(profile:Profile)->dict[str, dict[str, dict]]:
-    "Time networks with filters removed against the dense one, each plan once, by record name and machine"
+    "Time networks with filters removed against the dense one, each plan once, by record name and machine; one that was taken up with its times, and whose weights are not here, is left out"
     dense, found, known = dense_network(profile), {}, {}
+    told = {r.name for r in read_records(profile.runs/'records') if r.cost and r.cost.speedup}
     for name in _timed_names(profile):
-        smaller = checkpoints.load(profile.runs/'weights'/f'{name}.safetensors')
+        path = profile.runs/'weights'/f'{name}.safetensors'
+        if name in told and not path.exists(): continue
+        smaller = checkpoints.load(path)
         plan = Plan.of(smaller).to_json()
         if plan not in known:
             known[plan] = {f'{device}-{str(dtype).removeprefix("torch.")}': cost.compare_latency(dense, smaller, profile.cost_size, dtype=dtype, device=device)
@@ -350,7 +354,7 @@ def compute_missing(profile:Profile):
             if lacks('dense', 'finetuned', dict(iterations=iterations), 0, seed): finetune_dense(profile, seed, iterations=iterations)
     for removal in profile.sweep:
         for seed in removal.seeds or profile.seeds:
-            if lacks('structured', 'finetuned', removal.options, 0, seed): run_removal(profile, removal, seed)
+            if lacks('structured', removal.stages[-1], removal.options, 0, seed): run_removal(profile, removal, seed)
     for seed in profile.seeds:
         for scope, ratios in profile.unstructured.items():
             for ratio in ratios:
@@ -364,17 +368,23 @@ def finished_records(profile:Profile)->list[Record]:
     "Records of the profile's runs, those of timed networks with their times; `InputError` where one is missing"
     if not speed_path(profile).exists(): raise InputError(f'{speed_path(profile)} is missing; run the report of this profile first.')
     speed = json.loads(speed_path(profile).read_text())
-    return _chosen([_with_speed(record, speed) for record in read_records(profile.runs/'records', profile.record_names)])
+    return _chosen([_with_plan(_with_speed(record, speed), profile) for record in read_records(profile.runs/'records', profile.record_names)])
+
+def _with_plan(record:Record, profile:Profile)->Record:
+    "The record of a line of the sweep, with the widths it was made with"
+    paths = {plan_path(profile, r) for r in profile.sweep if record.experiment == 'sweep' and record.options in (r.options, r.scratch_options)}
+    plans = [json.loads(path.read_text()) for path in paths if path.exists()]
+    return record.model_copy(update=dict(env=record.env | dict(plan=plans[0]))) if plans else record
 
 def _chosen(records:list[Record])->list[Record]:
-    "Records of the sweep, with those marked whose method does best on validation clips at its share of the MACs and its length"
+    "Records of the sweep, with those marked whose method does best on validation clips at its share of the MACs and its length; where time is asked for too, only what was made to meet it"
     def kind(r): return r.options['target'], r.iterations
     def how(r): return tuple(sorted(r.options.items()))
     tuned = [r for r in records if r.experiment == 'sweep' and r.method == 'structured' and r.stage == 'finetuned' and r.options['criterion'] != 'random']     # not the controls
-    best = {}
-    for r in tuned: best.setdefault(kind(r), {}).setdefault(how(r), []).append(r.env['training']['validation_psnr'])
+    in_time, best = {kind(r) for r in tuned if 'within' in r.options}, {}
+    for r in (r for r in tuned if 'within' in r.options or kind(r) not in in_time): best.setdefault(kind(r), {}).setdefault(how(r), []).append(r.env['training']['validation_psnr'])
     chosen = {(of, max(ways, key=lambda way: np.mean(ways[way]))) for of, ways in best.items()}
-    return [r.model_copy(update=dict(chosen=True)) if r.experiment == 'sweep' and any(how(r) == way for _, way in chosen) else r for r in records]
+    return [r.model_copy(update=dict(chosen=any(how(r) == way for _, way in chosen))) if r.experiment == 'sweep' else r for r in records]
 
 def profile_records(profile:Profile,
                     folder:str|Path='',    # of records that are kept; default those of the profile's runs, the missing ones computed
@@ -384,6 +394,19 @@ def profile_records(profile:Profile,
     compute_missing(profile)
     if not speed_path(profile).exists(): measure_speed(profile)
     return finished_records(profile)
+
+# %% ../nbs/32_experiments.ipynb #0807a2e5
+def take_up(profile:Profile)->list[Record]:     # what was taken
+    "Begin a profile's runs with the records that are kept of it; what the runs have stays. `InputError` where those are of another dense network"
+    kept, missing = read_records(profile.kept), _missing(profile)
+    sha256 = checkpoints.sha256(dense_path(profile) if dense_path(profile).exists() else bring_dense(profile))
+    if other := [r.name for r in kept if r.baseline_sha256 != sha256]: raise InputError(f'{profile.kept}: {other[0]} is of another dense network than {dense_path(profile)}; compute all anew with RERUN=1.')
+    for record in kept:     # plans first: a record is younger than what it was made from
+        for line in profile.sweep:
+            if line.options == record.options and 'plan' in record.env and not plan_path(profile, line).exists(): write_text(json.dumps(record.env['plan'], indent=1), plan_path(profile, line))
+    taken = [record for record in kept if record.name in missing]
+    for record in taken: write_record(record, profile.runs/'records')
+    return taken
 
 # %% ../nbs/32_experiments.ipynb #b0b53b11
 PUBLISHED_SIZE = dict(vid4=(144, 180), reds4=(180, 320))      # of a low-resolution frame, about
@@ -411,9 +434,9 @@ def estimate_report(profile:Profile, checkpoint:str='', times:int=3)->dict:
     frame = _seconds(lambda: restore(model, lq), times)/2
     trained = sum(1 for name in profile.record_names if name.endswith('finetuned'))
     once = len(profile.seeds)*(sum(map(len, profile.unstructured.values())) + len(profile.structured)) + len(profile.dense_seeds)
-    iterations = once*how.iterations + sum(n*len(seeds) for n, seeds in profile.lengths.items()) + sum((r.iterations or how.iterations)*len(r.seeds or profile.seeds) for r in profile.sweep)
+    iterations = once*how.iterations + sum(n*len(seeds) for n, seeds in profile.lengths.items()) + sum((how.iterations if r.iterations is None else r.iterations)*len(r.seeds or profile.seeds) for r in profile.sweep)
     evaluated = len(profile.record_names) - 1
-    if len(how.lr) > 1: iterations += how.trial*len(how.lr)*(1 + len({r.briefly.name for r in profile.sweep}))
+    if len(how.lr) > 1: iterations += how.trial*len(how.lr)*(1 + len({r.briefly.name for r in profile.sweep if r.iterations != 0}))
     # a training state holds weights and Adam's two moments in float32, and is kept twice; networks are kept in half precision, training clips of REDS' size decoded
     disk = cost.params(model)*(24*trained + 2*evaluated) + (profile.train_clips or 0)*(profile.train_frames or 0)*720*1280*3*17/16
     return dict(profile=profile.name, network=source.name, iterations=iterations, seconds_per_iteration=round(iteration, 2), frames=evaluated*frames,

@@ -61,7 +61,7 @@ class Removal(Document):
     repair: bool = False                        # least squares before fine-tuning
     latency: Ratio|None = None                  # what is kept of the time, at most, by the clock of the machine that makes the plan
     teacher: bool = False                       # the dense network teaches while fine-tuning
-    iterations: Positive|None = None            # of fine-tuning, where not the profile's
+    iterations: Annotated[int, Field(ge=0, strict=True)]|None = None     # of fine-tuning, where not the profile's; 0 for none
     seeds: Seeds|None = None                    # likewise
 
     @property
@@ -97,7 +97,7 @@ class Removal(Document):
     @property
     def stages(self)->tuple[str, ...]:
         "What it is scored at; of another length of fine-tuning only the end is new"
-        return ('finetuned',) if self.iterations else ('pruned', *['repaired']*self.repair, 'finetuned')
+        return ('finetuned',) if self.iterations else ('pruned', *['repaired']*self.repair, *['finetuned']*(self.iterations is None))
 
 class Calibration(Document):
     "Crops of training clips that criteria and repair look at"
@@ -184,7 +184,7 @@ class Profile(Asked):
     @property
     def dense_seeds(self)->tuple[int, ...]:
         "Seeds that the dense network is fine-tuned with: those of any network it is compared with"
-        return tuple(sorted({*self.seeds, *(s for r in self.sweep if not r.iterations for s in r.seeds or self.seeds)}))
+        return tuple(sorted({*self.seeds, *(s for r in self.sweep if r.iterations is None for s in r.seeds or self.seeds)}))
 
     @property
     def lengths(self)->dict[int, tuple[int, ...]]:

@@ -208,7 +208,7 @@ def _cut(options:dict)->str:
 def _of_line(records, options)->dict[str, list[Record]]:
     "The records of a line of the sweep by stage"
     stages = {stage: select(records, experiment='sweep', options=options, stage=stage) for stage in ('pruned', 'repaired', 'finetuned')}
-    if not stages['finetuned']: _found(records, method='structured', options=options, stage='finetuned')
+    if not stages['pruned'] and not stages['finetuned']: _found(records, method='structured', options=options, stage='finetuned')
     return stages
 
 def _dense(records:list[Record])->Record:
@@ -288,18 +288,19 @@ def described(options:dict)->str:
 
 def _sweep_row(records, dense, options)->dict:
     line = _of_line(records, options)
-    last, psnr = line['finetuned'], {stage: _mean(found, 'psnr') for stage, found in line.items()}
+    tuned, psnr = line['finetuned'], {stage: _mean(found, 'psnr') for stage, found in line.items()}
+    last = tuned or line['repaired'] or line['pruned']
     speed = {machine: s.ratio for machine, s in last[0].cost.speedup.items()} if last[0].cost else {}
     removed = 1 - last[0].cost.macs/dense.cost.macs if last[0].cost else np.nan
     return dict(key=f"sweep-{_cut(options)}-{'-'.join(re.split('[, ]+', described(options).lower()))}", cut=_cut(options), network=described(options), macs_cut=removed, filters_removed=last[0].ratio,
-                drop_at_once=dense.scores.psnr - psnr['pruned'], drop_repaired=dense.scores.psnr - psnr['repaired'], psnr_finetuned=psnr['finetuned'], fair_drop=fair_drop(last[0], records),
-                spread=float(np.std([r.scores.psnr for r in last], ddof=1)) if len(last) > 1 else np.nan, seeds=len(last), warp_error=_mean(last, 'warp_error'), chosen=last[0].chosen,
+                drop_at_once=dense.scores.psnr - psnr['pruned'], drop_repaired=dense.scores.psnr - psnr['repaired'], psnr_finetuned=psnr['finetuned'], fair_drop=fair_drop(last[0], records) if tuned else np.nan,
+                spread=float(np.std([r.scores.psnr for r in tuned], ddof=1)) if len(tuned) > 1 else np.nan, seeds=len(last), warp_error=_mean(last, 'warp_error'), chosen=last[0].chosen,
                 faster=speed.get('cpu-float32', np.nan), faster_bfloat16=speed.get('cpu-bfloat16', np.nan))
 
 def sweep_table(records:list[Record])->pd.DataFrame:
     """A row for each share of the MACs and each method: shares without SPyNet, drops in dB against dense, the last of them fair.
     `recovered` is what repair brings back of what plain L1 loses at the same widths, where both are there"""
-    dense, lines = _dense(records), {json.dumps(r.options): r.options for r in _swept(records, stage='finetuned')}
+    dense, lines = _dense(records), {json.dumps(r.options): r.options for r in _swept(records) if r.stage != 'repaired'}
     if not lines: raise InputError(f'{dense.profile}: no records of a sweep; the profile names none, or its report was not run.')
     ordered = sorted(lines.values(), key=lambda options: float(_cut(options)))       # as the profile has them, at each share
     table = pd.DataFrame([_sweep_row(records, dense, options) for options in ordered]).set_index('key')
@@ -410,7 +411,7 @@ def ablation_latex(table:pd.DataFrame)->str:
 
 # %% ../nbs/30_results.ipynb #c75d4cc6
 SWEEP_HEADINGS = dict(macs_cut=('removed (%)', 'MACs'), filters_removed=('removed (%)', 'filters'), drop_at_once=('drop (dB)', 'at once'), drop_repaired=('drop (dB)', 'repaired'),
-                      fair_drop=('drop (dB)', 'fair'), spread=('drop (dB)', 'spread'), faster=('times as fast', 'float32'), faster_bfloat16=('times as fast', 'bfloat16'))
+                      recovered=('drop (dB)', 'less (%)'), fair_drop=('drop (dB)', 'fair'), spread=('drop (dB)', 'spread'), faster=('times as fast', 'float32'), faster_bfloat16=('times as fast', 'bfloat16'))
 
 def sweep_latex(table:pd.DataFrame)->str:
     "The sweep in LaTeX, a section for each share of the MACs; what did best on validation clips in bold"
@@ -652,8 +653,11 @@ def draw_pareto(ax,                              # matplotlib axes
     points = timed_points(records, machine)
     best = front(points)
     ax.plot(best.ms, best.psnr, color='0.75', lw=1, zorder=1, drawstyle='steps-post')
+    once = points.method.map(points.method.value_counts()).eq(1) & points.method.ne('dense')
+    if once.sum() > 3: points.loc[once, 'method'] = 'at one share only'                         # an ablation: its parts would fill the legend
     looks = chain([dict(color='black', marker='*', markersize=7)], cycle(METHOD_LOOKS))       # dense comes first
-    for look, (method, rows) in zip(looks, points.groupby('method', sort=False)): ax.plot(rows.ms, rows.psnr, ls='', label=method, **look)
+    for look, (method, rows) in zip(looks, points.groupby('method', sort=False)):
+        ax.plot(rows.ms, rows.psnr, ls='', label=method, **(dict(color='0.6', marker='x') if method == 'at one share only' else look))
     ax.set(title=machine.replace('-', ', '), xlabel='ms per frame', ylabel='PSNR (dB)')
     ax.margins(0.1)
 

@@ -24,7 +24,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from .basicvsr import BasicVSR
-from .calibration import RIDGE, damped, input_moments, matrix_of, output_weights, repair
+from .calibration import RIDGE, damped, input_moments, matrix_of, output_weights, repair_steadily
 from .cost import Timings, compare_latency, latency, layer_calls
 from .frames import InputError
 
@@ -591,7 +591,7 @@ def cut(model:nn.Module,                     # in eval mode; left as it is
         lq:torch.Tensor|None=None,           # (b, t, 3, h, w) calibration clips to repair on; default no repair
         example:torch.Tensor|None=None,      # as for `groups`
         note:Callable|None=None,             # called with the name of each layer that was repaired
-        ridge:float=RIDGE,                   # of repair
+        ridge:float=RIDGE,                   # of repair, see `calibration.repaired`
        )->tuple[nn.Module, pd.DataFrame]:
     """A smaller copy without the channels of least score, and the report: one row per group and per fixed layer with
     group, part ('' of networks other than BasicVSR), width (before), removed (channels), filters (before), filters_removed, left (indices of channels)"""
@@ -603,7 +603,7 @@ def cut(model:nn.Module,                     # in eval mode; left as it is
     rows += [row(name, 'fixed', n, n, set()) for name in traced.fixed for n in [traced.layers[name].out_channels]]
     left = _left(traced, gone)
     small = _remove(traced, gone)
-    if lq is not None: repair(small, model, left, lq, ridge=ridge, note=note)
+    if lq is not None: small = repair_steadily(small, model, left, lq, ridge, note=note)
     return small, pd.DataFrame(rows, columns=['group', 'part', 'width', 'removed', 'filters', 'filters_removed', 'left'])
 
 def _left(traced, gone)->dict[str, list[int]]:

@@ -314,12 +314,12 @@ class Teacher:
     def __init__(self,
                  dense:BasicVSR,                    # copied, and never trained
                  student:BasicVSR,                  # pruned from it
-                 left:dict[str, Iterable[int]],     # which channels of the dense stream the student still has, by trunk
+                 left:dict[str, Iterable[int]],     # which channels of the dense stream the student still has, by trunk; empty where states are not compared
                  output:float=1.0,                  # weight of the difference of outputs, beside 1 for the ground truth
                  states:float=0.1,                  # weight of the difference of states, as a share of how large they are
                 ):
         self.dense, self.student = copy.deepcopy(dense).eval().requires_grad_(False), student
-        self.left, self.output, self.states = {name: torch.as_tensor(list(left[name])) for name in TRUNKS}, output, states
+        self.left, self.output, self.states = {name: torch.as_tensor(list(channels)) for name, channels in left.items()}, output, states
         self.seen, self.shown = ({name: [] for name in TRUNKS} for _ in range(2))
 
     def __enter__(self):
@@ -338,7 +338,7 @@ class Teacher:
         self.dense.to(lq.device)
         with torch.no_grad(): target = self.dense(lq)
         apart = [(student.float() - dense[:, self.left[name].to(lq.device)].float()).square().mean()/dense.float().square().mean().clamp(min=1e-12)
-                 for name in TRUNKS for student, dense in zip(self.seen[name][1:], self.shown[name][1:], strict=True)]      # the first states are zeros
+                 for name in self.left for student, dense in zip(self.seen[name][1:], self.shown[name][1:], strict=True)]      # the first states are zeros
         for states in (self.seen, self.shown):
             for name in TRUNKS: states[name].clear()
         return self.output*charbonnier(out, target.float()) + self.states*sum(apart)/max(len(apart), 1)

@@ -70,7 +70,7 @@ def training_clips(profile:Profile, split:str='train')->tuple[list, str]:
     try: pairs, used = clips(profile.train, split=split, frames=profile.train_frames), profile.train
     except InputError as e:
         warnings.warn(f"profile {profile.name}: fine-tuning on stills instead of '{profile.train}': {e}", stacklevel=2)
-        pairs, used = clips('stills', split=split), 'stills'
+        pairs, used = clips('stills', split=split, frames=profile.train_frames), 'stills'
     return _fewer([p for p in pairs if p.name not in profile.leave_out], profile.train_clips), used
 
 def save_weights(model, profile:Profile, name:str)->Path:

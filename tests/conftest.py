@@ -10,11 +10,13 @@ def counts(config):
 
 def pytest_sessionfinish(session):
     "A run in which nothing passed or failed is no success"
+    if hasattr(session.config, 'workerinput'): return      # one of several processes; the first one counts
     passed, failed = counts(session.config)
     if not passed + failed: session.exitstatus = session.exitstatus or pytest.ExitCode.NO_TESTS_COLLECTED
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config):
+    if hasattr(config, 'workerinput'): return
     passed, failed = counts(config)
     print(f'{passed} passed, {failed} failed', flush=True)

@@ -27,7 +27,12 @@ def test_there_are_notebooks():
     assert NOTEBOOKS, f'no notebook under {NBS}'
 
 
-@pytest.mark.parametrize('notebook', NOTEBOOKS, ids=lambda p: p.with_suffix('').as_posix())
+def alone(notebook):
+    "Notebooks of experiments write where the report of the smoke profile does, so none of them runs beside another"
+    return pytest.param(notebook, id=notebook.with_suffix('').as_posix(), marks=pytest.mark.xdist_group('report') if 'experiments' in notebook.parts else ())
+
+
+@pytest.mark.parametrize('notebook', map(alone, NOTEBOOKS))
 def test_notebook(notebook):
     process = subprocess.Popen([sys.executable, '-c', RUN, str(NBS/notebook)], cwd=ROOT, text=True, errors='replace',
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)

@@ -15,12 +15,13 @@ ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT/'data'/'runs'/'smoke'
 PRODUCTS = [ROOT/'paper'/'report-smoke.pdf', ROOT/'paper'/'tables'/'smoke', ROOT/'figures'/'smoke']
 COMMAND = [str(Path(sys.executable).with_name('vsrprune')), 'report', '--profile', 'smoke']
+pytestmark = pytest.mark.xdist_group('report')      # in one process, one after the other
 HAS_TEX = shutil.which('latexmk') is not None
 
 
 def report():
     "Build the smoke report: (exit status, what was printed)"
-    done = subprocess.run(COMMAND, cwd=ROOT, capture_output=True, text=True, timeout=400)
+    done = subprocess.run(COMMAND, cwd=ROOT, capture_output=True, text=True, timeout=800)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -29,7 +30,7 @@ def built():
     "The smoke report from nothing, killed once on the way and then finished"
     for product in [RUNS, *PRODUCTS]: shutil.rmtree(product) if product.is_dir() else product.unlink(missing_ok=True)
     first = subprocess.Popen(COMMAND, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
-    waited = time.monotonic() + 300
+    waited = time.monotonic() + 500
     while not (trained := [*(RUNS/'states').glob('trial-*.pt')]) and first.poll() is None and time.monotonic() < waited: time.sleep(0.1)
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate()
@@ -116,7 +117,7 @@ def clone(built, tmp_path_factory):
 
 def report_in(clone, *options):
     "Build the smoke report of a clone: (exit status, what was printed)"
-    done = subprocess.run([*COMMAND, *options], cwd=clone, env=os.environ | {'PYTHONPATH': str(clone)}, capture_output=True, text=True, timeout=200)
+    done = subprocess.run([*COMMAND, *options], cwd=clone, env=os.environ | {'PYTHONPATH': str(clone)}, capture_output=True, text=True, timeout=400)
     return done.returncode, done.stdout + done.stderr
 
 

@@ -411,7 +411,7 @@ def ablation_latex(table:pd.DataFrame)->str:
 
 # %% ../nbs/30_results.ipynb #c75d4cc6
 SWEEP_HEADINGS = dict(macs_cut=('removed (%)', 'MACs'), filters_removed=('removed (%)', 'filters'), drop_at_once=('drop (dB)', 'at once'), drop_repaired=('drop (dB)', 'repaired'),
-                      recovered=('drop (dB)', 'less (%)'), fair_drop=('drop (dB)', 'fair'), spread=('drop (dB)', 'spread'), faster=('times as fast', 'float32'), faster_bfloat16=('times as fast', 'bfloat16'))
+                      fair_drop=('drop (dB)', 'fair'), spread=('drop (dB)', 'spread'), recovered=('repair', 'recovers (%)'), faster=('times as fast', 'float32'), faster_bfloat16=('times as fast', 'bfloat16'))
 
 def sweep_latex(table:pd.DataFrame)->str:
     "The sweep in LaTeX, a section for each share of the MACs; what did best on validation clips in bold"

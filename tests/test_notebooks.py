@@ -32,7 +32,7 @@ def alone(notebook):
     return pytest.param(notebook, id=notebook.with_suffix('').as_posix(), marks=pytest.mark.xdist_group('report') if 'experiments' in notebook.parts else ())
 
 
-@pytest.mark.parametrize('notebook', map(alone, NOTEBOOKS))
+@pytest.mark.parametrize('notebook', [alone(path) for path in NOTEBOOKS])
 def test_notebook(notebook):
     process = subprocess.Popen([sys.executable, '-c', RUN, str(NBS/notebook)], cwd=ROOT, text=True, errors='replace',
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)

@@ -11,7 +11,7 @@ __all__ = ['Share', 'Count', 'METHODS', 'STAGES', 'PAPER', 'VARIANTS', 'SIZES', 
            'latex_text', 'tabular', 'to_latex', 'psnr_by_frame', 'ablation_table', 'ablation_latex', 'sweep_latex',
            'claims_table', 'claims_latex', 'numbers', 'numbers_tex', 'draw_unstructured', 'draw_structured',
            'save_figure', 'draw_ablation', 'front', 'timed_points', 'timed_machines', 'draw_pareto', 'lengths_table',
-           'draw_lengths', 'draw_crops']
+           'draw_lengths', 'length_numbers', 'draw_crops']
 
 # %% ../nbs/30_results.ipynb #c44a6b93
 import json
@@ -703,6 +703,12 @@ def draw_lengths(axes,                           # two matplotlib axes
     over_time.set(xlabel='frame', ylabel='drop (dB)', title='frame by frame')
     over_time.xaxis.get_major_locator().set_params(integer=True)
     _draw_legend(ax, 2)
+
+# %% ../nbs/30_results.ipynb #e42371a4
+def length_numbers(records:list[Record], cut:str='50')->dict[str, str]:
+    "PSNR after so many iterations, by name as printed: 'lengths-uniform-300.psnr', 'lengths-chosen-300.psnr', 'lengths-dense-300.psnr'"
+    names = dict(zip(('dense', *_told_apart(records, cut)), ('dense', 'uniform', 'chosen')))
+    return {f'lengths-{names[row.method]}-{row.iterations}.psnr': DECIBEL(row.psnr) for row in lengths_table(records, cut).itertuples()}
 
 # %% ../nbs/30_results.ipynb #eaa1a028
 def draw_crops(axes,                            # matplotlib axes, at least as many as pictures; filled row by row

@@ -32,7 +32,7 @@ from safetensors import safe_open
 
 from . import checkpoints, cost
 from .basicvsr import BasicVSR, Plan, restore
-from .calibration import RIDGE, calibration_clips
+from .calibration import RIDGE, calibration_clips, wide_clips
 from .cost import Timings
 from .datasets import BENCHMARKS, clip_pairs, data_root
 from .frames import InputError, replacing, repo_root
@@ -119,10 +119,11 @@ def measure(profile:Profile,
             path:Path|None,              # weights to score; None for bicubic
             started:float,               # `time.perf_counter()` when the run began
             training:dict|None=None,     # recipe and data of the training before, for the record
+            repair:dict|None=None,       # of the repair before, likewise
             **fields,                    # of the record: method, stage, options, ratio_asked, iterations, seed
            )->Record:
     "Score saved weights by the profile's protocol, and write the record"
-    env = environment() | (dict(training=training) if training else {})
+    env = environment() | (dict(training=training) if training else {}) | (dict(repair=repair) if repair else {})
     # channels_last: the same sums in a layout that convolutions on a CPU are faster in
     model = checkpoints.load(path).to(memory_format=torch.channels_last) if path else None
     pairs = clips(profile.data, frames=profile.clip_frames)
@@ -252,8 +253,9 @@ def remove_filters(profile:Profile, removal:Removal, seed:int=0)->tuple:
     dense, widths = dense_network(profile), removal_plan(profile, removal)['widths']
     clips = calibration(profile, seed) if removal.repair or removal.criterion in LOOKING else None
     scores = channel_scores(dense, removal.criterion, clips, seed)
-    small, report = cut(dense, scores, widths)
-    return small, cut(dense, scores, widths, clips[0], ridge=profile.calibration.ridge or RIDGE)[0] if removal.repair else None, report, dense
+    (small, report), repaired = cut(dense, scores, widths), None
+    if removal.repair: repaired, report = cut(dense, scores, widths, clips[0], ridge=profile.calibration.ridge or RIDGE, watched=wide_clips(training_clips(profile)[0]))
+    return small, repaired, report, dense
 
 def teacher_of(dense:BasicVSR, student:BasicVSR, report:pd.DataFrame)->Teacher:
     "The dense network as a teacher of what was pruned from it"
@@ -286,7 +288,7 @@ def run_removal(profile:Profile, removal:Removal, seed:int=0, progress:bool=Fals
     fields = dict(experiment='sweep', method='structured', options=removal.options, ratio=removed_share(report))
     def scored(model, stage):
         name = record_name('structured', stage, removal.options, seed=seed)
-        return measure(profile, save_weights(model, profile, name), started, stage=stage, seed=seed, **fields)
+        return measure(profile, save_weights(model, profile, name), started, stage=stage, seed=seed, repair=dict(ridge=report.attrs['ridge']) if stage == 'repaired' else None, **fields)
     records = [scored(model, stage) for stage, model in (('pruned', small), ('repaired', repaired)) if stage in removal.stages]
     if 'finetuned' not in removal.stages: return records, None, report
     student = repaired or small

@@ -18,7 +18,7 @@ import torch
 
 from . import checkpoints, cost
 from .basicvsr import BasicVSR, Plan
-from .calibration import calibration_clips
+from .calibration import calibration_clips, wide_clips
 from .datasets import Pair
 from .experiments import clips, teacher_of, validation_psnr
 from .frames import InputError, repo_root
@@ -96,7 +96,7 @@ def shrink(dense:BasicVSR,                     # left as it is
     plain, _ = cut(dense, scores, found['widths'])
     psnr_dense, psnr_pruned = (validation_psnr(net, held_out) for net in (dense, plain))
     say(f'repairing; {psnr_dense:.2f} dB before, {psnr_pruned:.2f} dB pruned')
-    small, report = cut(dense, scores, found['widths'], looked[0])
+    small, report = cut(dense, scores, found['widths'], looked[0], watched=wide_clips(pairs))
     psnr = psnr_repaired = validation_psnr(small, held_out)
     if iterations:
         say(f'fine-tuning; {psnr_repaired:.2f} dB repaired')

@@ -591,10 +591,11 @@ def cut(model:nn.Module,                     # in eval mode; left as it is
         lq:torch.Tensor|None=None,           # (b, t, 3, h, w) calibration clips to repair on; default no repair
         example:torch.Tensor|None=None,      # as for `groups`
         note:Callable|None=None,             # called with the name of each layer that was repaired
-        ridge:float=RIDGE,                   # of repair, see `calibration.repaired`
+        ridge:float=RIDGE,                   # of repair, see `calibration.repair_steadily`
+        watched:list|None=None,              # likewise, see `calibration.wide_clips`; default those it is repaired on
        )->tuple[nn.Module, pd.DataFrame]:
     """A smaller copy without the channels of least score, and the report: one row per group and per fixed layer with
-    group, part ('' of networks other than BasicVSR), width (before), removed (channels), filters (before), filters_removed, left (indices of channels)"""
+    group, part ('' of networks other than BasicVSR), width (before), removed (channels), filters (before), filters_removed, left (indices of channels); `attrs['ridge']` is the lambda of repair, `None` where it did not serve"""
     traced = _Traced(model, example)
     gone = {g.name: scores[g.name].argsort(stable=True)[:g.width - widths.get(g.name, g.width)].tolist() for g in traced.groups}
     named = lambda g: part(g) if isinstance(model, BasicVSR) else ''
@@ -603,8 +604,9 @@ def cut(model:nn.Module,                     # in eval mode; left as it is
     rows += [row(name, 'fixed', n, n, set()) for name in traced.fixed for n in [traced.layers[name].out_channels]]
     left = _left(traced, gone)
     small = _remove(traced, gone)
-    if lq is not None: small = repair_steadily(small, model, left, lq, ridge, note=note)
-    return small, pd.DataFrame(rows, columns=['group', 'part', 'width', 'removed', 'filters', 'filters_removed', 'left'])
+    report = pd.DataFrame(rows, columns=['group', 'part', 'width', 'removed', 'filters', 'filters_removed', 'left'])
+    if lq is not None: small, report.attrs['ridge'] = repair_steadily(small, model, left, lq, [*lq[:, None]] if watched is None else watched, ridge, note=note)
+    return small, report
 
 def _left(traced, gone)->dict[str, list[int]]:
     "Layers that read less than before, in order of execution, and the filters that each still has"
@@ -620,7 +622,8 @@ def prune_filters(model:nn.Module,               # BasicVSR of any widths, or an
                   criterion:str='l1',            # one of `CRITERIA`
                   allocation:str='uniform',      # one of `ALLOCATIONS`
                   clips:tuple|None=None,         # (lq, gt) from `calibration_clips`, for criteria that look at clips and for repair
-                  repaired:bool=False,           # solve again what reads less than before, see `calibration.repair`
+                  repaired:bool=False,           # solve again what reads less than before, see `calibration.repair_steadily`
+                  watched:list|None=None,        # as for `cut`
                   seed:int=0,                    # of `random`
                   timings:Timings|None=None,     # as for `allocate`
                   example:torch.Tensor|None=None,# likewise
@@ -632,7 +635,7 @@ def prune_filters(model:nn.Module,               # BasicVSR of any widths, or an
     found, tiny = _chosen(groups(model, _tiny(example)), only), _tiny(example)
     scores = channel_scores(model, criterion, clips, seed, tiny)
     widths = _ratio_widths(found, scores, ratio, allocation) if target is None else allocate(model, scores, target, allocation, only, timings, example=example)[0]
-    return cut(model, scores, widths, clips[0] if repaired else None, tiny)
+    return cut(model, scores, widths, clips[0] if repaired else None, tiny, watched=watched)
 
 def removed_share(report:pd.DataFrame,    # from `prune_filters`
                  )->float:

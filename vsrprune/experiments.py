@@ -321,12 +321,14 @@ def _timed_names(profile)->list[str]:
     return by_ratio + [record_name('structured', 'finetuned', r.options, seed=(r.seeds or profile.seeds)[0]) for r in profile.sweep if 'finetuned' in r.stages]
 
 def measure_speed(profile:Profile)->dict[str, dict[str, dict]]:
-    "Time networks with filters removed against the dense one, each plan once, by record name and machine; one that was taken up with its times, and whose weights are not here, is left out"
+    "Time networks with filters removed against the dense one, each plan once, by record name and machine; one that was taken up with its times, and whose weights are not here, keeps them"
     dense, found, known = dense_network(profile), {}, {}
-    told = {r.name for r in read_records(profile.runs/'records') if r.cost and r.cost.speedup}
+    told = {r.name: {machine: s.model_dump() for machine, s in r.cost.speedup.items()} for r in read_records(profile.runs/'records') if r.cost and r.cost.speedup}
     for name in _timed_names(profile):
         path = profile.runs/'weights'/f'{name}.safetensors'
-        if name in told and not path.exists(): continue
+        if name in told and not path.exists():
+            found[name] = told[name]
+            continue
         smaller = checkpoints.load(path)
         plan = Plan.of(smaller).to_json()
         if plan not in known:

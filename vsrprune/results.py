@@ -294,12 +294,12 @@ def _sweep_row(records, dense, options)->dict:
     removed = 1 - last[0].cost.macs/dense.cost.macs if last[0].cost else np.nan
     return dict(key=f"sweep-{_cut(options)}-{'-'.join(re.split('[, ]+', described(options).lower()))}", cut=_cut(options), network=described(options), macs_cut=removed, filters_removed=last[0].ratio,
                 drop_at_once=dense.scores.psnr - psnr['pruned'], drop_repaired=dense.scores.psnr - psnr['repaired'], psnr_finetuned=psnr['finetuned'], fair_drop=fair_drop(last[0], records) if tuned else np.nan,
-                spread=float(np.std([r.scores.psnr for r in tuned], ddof=1)) if len(tuned) > 1 else np.nan, seeds=len(last), warp_error=_mean(last, 'warp_error'), chosen=last[0].chosen,
+                spread=float(np.std([r.scores.psnr for r in tuned], ddof=1)) if len(tuned) > 1 else np.nan, seeds=len(last), warp_error=_mean(last, 'warp_error'), chosen=last[0].chosen, ridge=max((r.env.get('repair', {}).get('ridge') or np.nan for r in line['repaired']), default=np.nan),
                 faster=speed.get('cpu-float32', np.nan), faster_bfloat16=speed.get('cpu-bfloat16', np.nan))
 
 def sweep_table(records:list[Record])->pd.DataFrame:
     """A row for each share of the MACs and each method: shares without SPyNet, drops in dB against dense, the last of them fair.
-    `recovered` is what repair brings back of what plain L1 loses at the same widths, where both are there"""
+    `recovered` is what repair brings back of what plain L1 loses at the same widths, where both are there; `ridge` the most of lambda that it took"""
     dense, lines = _dense(records), {json.dumps(r.options): r.options for r in _swept(records) if r.stage != 'repaired'}
     if not lines: raise InputError(f'{dense.profile}: no records of a sweep; the profile names none, or its report was not run.')
     ordered = sorted(lines.values(), key=lambda options: float(_cut(options)))       # as the profile has them, at each share
@@ -330,7 +330,7 @@ def percent(share:float)->str:
     return '--' if _absent(share) else printed(100*share, 1)
 
 DECIBEL, SIMILARITY = partial(printed, digits=2), partial(printed, digits=4)
-FORMATS = {**dict.fromkeys(('weights', 'weights_without_flow'), count), **dict.fromkeys(('macs', 'macs_with_flow'), giga),
+FORMATS = {'ridge': lambda x: '--' if _absent(x) else f'{x:g}', **dict.fromkeys(('weights', 'weights_without_flow'), count), **dict.fromkeys(('macs', 'macs_with_flow'), giga),
            **dict.fromkeys(('reached', 'macs_removed', 'macs_cut', 'filters_removed', 'recovered'), percent), **dict.fromkeys(('ssim', 'ssim_finetuned', 'ssim_drop'), SIMILARITY),
            **dict.fromkeys(('psnr', 'psnr_finetuned', 'psnr_first', 'psnr_last', 'drop_pruned', 'drop', 'drop_at_once', 'drop_repaired', 'fair_drop', 'warp_error', 'spread', 'faster', 'faster_bfloat16'), DECIBEL)}
 

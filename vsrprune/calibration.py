@@ -210,9 +210,9 @@ def wide_clips(pairs:list[Pair],    # of the training side
 def apart(model:nn.Module,              # in eval mode
           clips:list[torch.Tensor],     # (1, t, 3, h, w) each
           shown:list[torch.Tensor],     # what another network made of them
-         )->torch.Tensor:               # (clips, 3); infinite where a network broke down
+         )->torch.Tensor:               # (clips, 3), fewer of less than three frames; infinite where a network broke down
     "Mean squared difference of what two networks make of clips, by thirds of each clip"
-    def thirds(clip, other): return torch.stack([part.mean() for part in (model(clip) - other).square().flatten(2).mean(2)[0].tensor_split(3)])
+    def thirds(clip, other): return torch.stack([part.mean() for part in (model(clip) - other).square().flatten(2).mean(2)[0].tensor_split(3) if len(part)])
     return torch.stack([thirds(*pair) for pair in zip(clips, shown)]).nan_to_num(torch.inf)
 
 def repair_steadily(small:nn.Module,                    # pruned, in eval mode; left as it is

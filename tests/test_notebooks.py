@@ -28,8 +28,9 @@ def test_there_are_notebooks():
 
 
 def alone(notebook):
-    "Notebooks of experiments write where the report of the smoke profile does, so none of them runs beside another"
-    return pytest.param(notebook, id=notebook.with_suffix('').as_posix(), marks=pytest.mark.xdist_group('report') if 'experiments' in notebook.parts else ())
+    "Notebooks of experiments write where the report of the smoke profile does, and the commands begin it, so none of them runs beside another"
+    touches = 'experiments' in notebook.parts or notebook.stem == '40_cli'
+    return pytest.param(notebook, id=notebook.with_suffix('').as_posix(), marks=pytest.mark.xdist_group('report') if touches else ())
 
 
 @pytest.mark.parametrize('notebook', [alone(path) for path in NOTEBOOKS])

@@ -195,7 +195,7 @@ def wide_clips(pairs:list[Pair],    # of the training side
                count:int=8,         # of clips, evenly spaced among them
                frames:int=LONG,     # each is played back and forth for so long
                side:int=WIDE,       # low-resolution pixels; of a larger frame the middle
-             contrast:float=CONTRAST,
+               contrast:float=CONTRAST,     # times that of the clip, about middle grey
               )->list[torch.Tensor]:# each (1, frames, 3, h, w) float32 in [0, 1]
     "Low-resolution clips as large, as long and as harsh as repair is watched on: edges as hard as these are rare, and what they do within some frames others do after many"
     def wide(pair):

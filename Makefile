@@ -19,7 +19,7 @@ setup: $(STAMP)  ## make .venv with the versions of constraints.txt (PYTHON=pyth
 
 test: setup      ## run every notebook, then check the repository
 	@echo 'test: notebooks and repository'
-	@$(BIN)/python -m pytest -v --numprocesses auto --maxprocesses 4 --dist loadgroup --durations=10 tests
+	@$(BIN)/python -m pytest -v --numprocesses auto --maxprocesses 4 --durations=10 tests
 
 report: setup tex  ## run the experiments and build the report (PROFILE=default RERUN=1 EXTEND=1)
 	@echo 'report: profile $(PROFILE)'

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from runner import EXPERIMENTS, ROOT, run_notebook
+
 RUNS = ROOT/'data'/'runs'/'smoke'
 PRODUCTS = [ROOT/'paper'/'report-smoke.pdf', ROOT/'paper'/'tables'/'smoke', ROOT/'figures'/'smoke']
 COMMAND = [str(Path(sys.executable).with_name('vsrprune')), 'report', '--profile', 'smoke']
-pytestmark = pytest.mark.xdist_group('report')      # in one process, one after the other
 HAS_TEX = shutil.which('latexmk') is not None
 
 
@@ -141,3 +141,7 @@ def test_a_profile_that_has_grown_computes_only_what_is_new(clone):
     assert ran == {'removal-macs-0', 'speed'}, said
     names = {path.stem for path in (clone/'data'/'runs'/'smoke'/'records').glob('*.json')} - {path.stem for path in (clone/'data'/'records'/'smoke').glob('*.json')}
     assert names == {f'structured-macs-0.5-l1-latency-repair-s0-{stage}' for stage in ('pruned', 'repaired')}
+
+
+@pytest.mark.parametrize('notebook', EXPERIMENTS, ids=lambda path: path.stem)
+def test_notebook_of_an_experiment(built, notebook): run_notebook(notebook)

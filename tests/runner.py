@@ -1,0 +1,48 @@
+"Runs a notebook for the tests"
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+NBS = ROOT/'nbs'
+NOTEBOOKS = sorted(p.relative_to(NBS) for p in NBS.rglob('*.ipynb')
+                   if not any(part[0] in '._' for part in p.relative_to(NBS).parts))
+# those of experiments write where the report of the smoke profile does, and the commands begin it: they are run after it, never beside it
+EXPERIMENTS = [path for path in NOTEBOOKS if 'experiments' in path.parts or path.stem == '40_cli']
+LIBRARY = [path for path in NOTEBOOKS if path not in EXPERIMENTS]
+SECONDS = 900
+RUN = '''
+import sys
+from pathlib import Path
+from nbdev.config import get_config
+from nbdev.test import test_nb
+config = get_config()
+passed, _ = test_nb(Path(sys.argv[1]), skip_flags=config.tst_flags.split(), basepath=config.config_path)
+sys.exit(not passed)
+'''
+
+
+def shared_out()->dict:
+    "The environment, with as many threads as cores for each of the tests that run side by side: more only wait for each other"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
+    return os.environ | dict(OMP_NUM_THREADS=str(max(1, cores//int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', 1)))))
+
+
+def run_notebook(notebook:Path):
+    "Fail the test unless the notebook runs"
+    process = subprocess.Popen([sys.executable, '-c', RUN, str(NBS/notebook)], cwd=ROOT, text=True, errors='replace', env=shared_out(),
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        output, _ = process.communicate(timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        output = f'not done after {SECONDS} s'
+    finally:  # whatever the notebook started ends with it
+        try: os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError: pass
+        process.wait()
+    if process.returncode:
+        pytest.fail(f'nbs/{notebook} failed (exit status {process.returncode}):\n{output[-20_000:]}', pytrace=False)

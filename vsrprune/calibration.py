@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['LEAST', 'PER_IMAGE', 'RIDGE', 'LONG', 'WIDE', 'CONTRAST', 'WORSE', 'UNSEEN', 'calibration_clips', 'patches',
-           'matrix_of', 'input_moments', 'output_weights', 'damped', 'repair', 'wide_clips', 'apart', 'repair_steadily']
+           'matrix_of', 'input_moments', 'output_weights', 'damped', 'repair', 'weight_losses', 'wide_clips', 'apart',
+           'repair_steadily']
 
 # %% ../nbs/07_calibration.ipynb #86568abc
 import copy
@@ -155,9 +156,19 @@ class _Layer:
         self.xx, self.xr = self.xx + x.T @ x, self.xr + x.T @ rest
         self.error, self.energy = self.error + rest.square().sum().item(), self.energy + y.square().sum().item()
 
-    def solve(self, ridge):
+    def change(self, ridge, alive):
+        "What to add to the weights; where some are dead, each filter is a problem of its own"
+        xx = damped(self.xx, ridge)
+        if alive is None: return torch.cholesky_solve(self.xr, torch.linalg.cholesky(xx))
+        change = torch.zeros_like(self.xr)
+        for filter, lives in enumerate(F.pad(alive.flatten(1), (0, len(xx) - alive[0].numel()), value=True).to(xx.device)):     # the bias always does
+            own = xx[lives][:, lives]
+            change[lives, filter] = torch.cholesky_solve(self.xr[lives, filter, None], torch.linalg.cholesky(own))[:, 0]
+        return change
+
+    def solve(self, ridge, alive=None):
         "New weights in place; the share of the output's energy that was in error before and is now"
-        change = torch.cholesky_solve(self.xr, torch.linalg.cholesky(damped(self.xx, ridge)))
+        change = self.change(ridge, alive)
         left = self.error - 2*(change*self.xr).sum().item() + (change*(self.xx @ change)).sum().item()
         new, taps = (self.weights + change).T, self.conv.weight[0].numel()
         self.conv.weight.copy_(new[:, :taps].reshape(self.conv.weight.shape))
@@ -173,6 +184,7 @@ def repair(small:nn.Module,                    # pruned, in eval mode; repaired 
            per_image:int=PER_IMAGE,            # places that are looked at in every image a layer writes
            ridge:float=RIDGE,                  # lambda
            seed:int=0,
+           alive:dict[str, torch.Tensor]={},   # boolean, of the weights' shape: of these layers only weights that live are solved for
            note:Callable|None=None,            # called with each layer's name, to show progress
           )->pd.DataFrame:                     # layer, before, after: squared error on the clips, as a share of what the dense layer writes
     "Solve layers again by least squares, one after the other, so that each makes of what it reads now what the dense one made"
@@ -183,9 +195,44 @@ def repair(small:nn.Module,                    # pruned, in eval mode; repaired 
     for name in filters:
         layer = _Layer(small.get_submodule(name), targets.pop(name))
         _Watched(small, [name], per_image, seed).run(clips, layer.look, calls)
-        rows.append((name, *layer.solve(ridge)))
+        rows.append((name, *layer.solve(ridge, alive.get(name))))
         if note: note(name)
     return pd.DataFrame(rows, columns=['layer', 'before', 'after'])
+
+# %% ../nbs/07_calibration.ipynb #e73fcc42
+class _Fading:
+    "Filters of a layer while their weights go, a share of what is left at a time"
+    def __init__(self, weights, inverse):
+        self.weights, self.inverse = weights, inverse.expand(len(weights), -1, -1)
+        self.live = torch.arange(weights.shape[1]).expand_as(weights)
+        self.scores, self.least = torch.zeros_like(weights), weights.new_zeros(len(weights), 1)
+
+    def take(self, count):
+        "The least ones of each filter go, and the others make up for them"
+        added, gone = (self.weights**2/self.inverse.diagonal(dim1=1, dim2=2)).topk(count, largest=False)      # rising
+        added = torch.maximum(added, self.least*(1 + 1e-6))      # so that they still tell the order
+        self.least = added[:, -1:]
+        self.scores.scatter_(1, self.live.gather(1, gone), added)
+        stays = torch.ones_like(self.live, dtype=torch.bool).scatter_(1, gone, False).nonzero()[:, 1].view(len(gone), -1)
+        block = lambda rows, columns: self.inverse.gather(1, rows[:, :, None].expand(-1, -1, self.inverse.shape[2])).gather(2, columns[:, None].expand(-1, rows.shape[1], -1))
+        own, towards = block(gone, gone), block(stays, gone)
+        made_up = torch.linalg.solve(own, torch.cat([self.weights.gather(1, gone)[:, :, None], towards.mT], 2))
+        self.weights = self.weights.gather(1, stays) - (towards @ made_up[:, :, :1])[:, :, 0]
+        self.inverse, self.live = block(stays, stays) - towards @ made_up[:, :, 1:], self.live.gather(1, stays)
+
+def weight_losses(weights:torch.Tensor,      # (filters, n)
+                  moments:torch.Tensor,      # (n + 1, n + 1) float64, of `input_moments`
+                  ridge:float=1e-3,          # see `damped`
+                  share:float=0.125,         # of what is left, at a time
+                 )->torch.Tensor:            # (filters, n) float64: squared error, mean over places
+    "What each weight's going adds to the error of its filter, when its turn comes and those that stay make up for it"
+    n, scores = weights.shape[1], []
+    inverse = torch.linalg.inv(damped(moments[:n, :n] - moments[:n, n:]*moments[n:, :n]/moments[n, n], ridge))
+    for rows in weights.detach().double().split(max(1, 2**25//n**2)):       # 256 MB of inverses at a time
+        fading = _Fading(rows, inverse)
+        while left := fading.live.shape[1]: fading.take(max(1, int(share*left)))
+        scores.append(fading.scores)
+    return torch.cat(scores)
 
 # %% ../nbs/07_calibration.ipynb #a3e7533d
 LONG, WIDE, CONTRAST = 24, 144, 2.5     # frames, sides and contrast of what is watched

@@ -310,7 +310,8 @@ def records(profile:Annotated[str, typer.Option(help='A file of data/profiles, w
 def convert(source:Annotated[Path, typer.Argument(help="A checkpoint of BasicSR's, MMagic's or our own.")],
             output:Annotated[Path, typer.Option('-o', '--output', help='Where to: .safetensors (ours), or .pth with --layout.')],
             layout:Annotated[str|None, typer.Option(help="Of a .pth: 'basicsr' or 'mmagic'.")] = None,
-            half:Annotated[bool, typer.Option('--half', help='Store half precision, in half the bytes.')] = False):
+            half:Annotated[bool, typer.Option('--half', help='Store half precision, in half the bytes.')] = False,
+            compress:Annotated[bool, typer.Option('--compress', help='Half precision, and zeros take next to no room; ours only.')] = False):
     """Bring a checkpoint into another layout; nothing in it is run.
 
     Example: vsrprune convert BasicVSR_REDS4-543c8261.pth -o basicvsr.safetensors --half
@@ -318,7 +319,7 @@ def convert(source:Annotated[Path, typer.Argument(help="A checkpoint of BasicSR'
     with told():
         from vsrprune import checkpoints, cost
         known = checkpoints.published(source) if source.is_file() else ''
-        model = checkpoints.convert(source, output, layout, half)
+        model = checkpoints.convert(source, output, layout, half, compress)
         typer.echo(f'{output}: {known or "BasicVSR"}, {cost.params(model):,} parameters, {output.stat().st_size/1e6:.1f} MB')
 
 # %% ../nbs/40_cli.ipynb #b3a4e1b2

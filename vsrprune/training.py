@@ -204,7 +204,9 @@ class _Run:
     "What a training holds: network, average, optimizer, device"
     def __init__(self, network, recipe):
         self.recipe, self.accelerator = recipe, _accelerator(recipe)
-        if self.accelerator.device.type == 'cpu': keep_memory()
+        if self.accelerator.device.type == 'cpu':
+            keep_memory()
+            torch.set_flush_denormal(True)      # weights and moments that fade towards zero would slow a processor down many times
         self.network = network.to(memory_format=torch.channels_last).train()
         self.average = AveragedModel(network, device=self.accelerator.device, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema)) if recipe.ema else None
         if recipe.compile:
@@ -249,7 +251,7 @@ class _Run:
 def train(model,                                       # a BasicVSR, or another network with a `spynet`; trained in place
           crops:Crops,                                 # training crops, or what gives batches as they do
           recipe:Recipe,
-          callbacks:Iterable[Callable]=(),             # each called as callback(model, iteration) after a step
+          callbacks:Iterable[Callable]=(),             # each called as callback(model, iteration) after a step; one that has a `state_dict` is saved and resumed with the rest
           state:str|Path|None=None,                    # file that holds the training state; resumed from if it exists
           save_every:int=100,                          # iterations between saved states
           progress:bool|str=True,                      # show a bar; a text names it
@@ -262,7 +264,8 @@ def train(model,                                       # a BasicVSR, or another 
     if (crops.frames, crops.size, crops.seed, crops.stream) != (recipe.frames, recipe.size, recipe.seed, recipe.stream):
         raise InputError('training: crops and recipe disagree about frames, size, seed or stream; make the crops with the recipe.')
     run, state, losses, data = _Run(model, recipe), state and Path(state), [], crops.digest if state else ''
-    here = run.accelerator
+    here, callbacks = run.accelerator, list(callbacks)
+    run.parts |= {f'callback{i}': callback for i, callback in enumerate(callbacks) if hasattr(callback, 'state_dict')}
     bar = tqdm(total=recipe.iterations, disable=not progress or not here.is_main_process, desc=progress if isinstance(progress, str) else 'training', unit='it', mininterval=2)
     def looked(iteration):
         for look in watch if here.is_main_process else (): look(run.average.module if run.average else model, iteration)
@@ -282,7 +285,9 @@ def train(model,                                       # a BasicVSR, or another 
             looked(iteration)
             bar.update(); bar.set_postfix(loss=f'{losses[-1]:.4f}', refresh=False)
             if saving and here.is_main_process: _save_state(state, run.parts, losses, recipe, data)
-        if run.average: model.load_state_dict(run.average.module.state_dict())
+        if run.average:
+            model.load_state_dict(run.average.module.state_dict())
+            for callback in callbacks: callback(model, recipe.iterations)      # an average remembers what was there before a weight went
     except Diverged as e: raise Diverged(f'{e}{_kept_good(state) if state and here.is_main_process else ""}') from None
     finally:
         bar.close()

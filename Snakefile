@@ -27,7 +27,7 @@ TABLE_FILES = expand(f'{TABLES}/{{name}}.tex', name=('unstructured', 'structured
 FIGURE_FILES = expand(f'{FIGURES}/{{name}}.{{suffix}}', name=('figure1', 'figure2', 'figure4', 'figure5', *['figure6', 'figure7']*bool(P.sweep)), suffix=('pdf', 'png'))
 CROPS = expand(f'{FIGURES}/figure3.{{suffix}}', suffix=('pdf', 'png'))     # shows what networks restore, so it is not made from records
 DENSE = [record('dense-s0-dense'), record('bicubic-s0-dense')]
-UNSTRUCTURED, STRUCTURED = 'unstructured-{scope}-{ratio}-s{seed}-', 'structured-l1-{ratio}-s{seed}-'
+STRUCTURED = 'structured-l1-{ratio}-s{seed}-'
 BOTH = ('pruned', 'finetuned')
 def trial_of(wildcards):
     line = P.removal(wildcards.removal)
@@ -48,7 +48,6 @@ wildcard_constraints:
     ratio = r'[0-9.e-]+',
     seed = r'[0-9]+',
     lr = r'[0-9.e-]+',
-    scope = 'layer|global',
     iterations = r'[0-9]+',
     plan = r'[0-9.]+-[a-z0-9.-]+',
     removal = r'macs-[a-z0-9.-]+?',
@@ -91,13 +90,26 @@ rule dense_longer:
     log: notebook('dense_longer-{iterations}-s{seed}', 'ipynb')
     shell: RUN.replace('{rule}', 'dense_finetuned') + ' iterations={wildcards.iterations} seed={wildcards.seed} progress=true'
 
+# Weights set to zero; what a method leaves behind depends on whether it repairs, and whether it prunes at once.
+def zeroed(*stages):
+    names = [f'unstructured-{{zeroing}}-{{ratio}}-s{{seed}}-{stage}' for stage in stages]
+    return [*map(record, names), *map(weights, names), notebook('unstructured-{zeroing}-{ratio}-s{seed}', 'html')]
+def methods(*stages): return '|'.join(sorted({re.escape(z.name) for z in P.zeroings if z.stages == stages})) or 'none'
+
 rule unstructured:
     input: 'nbs/experiments/unstructured.ipynb', weights('dense'), TRIALS
-    output:
-        [record(UNSTRUCTURED + stage) for stage in BOTH], [weights(UNSTRUCTURED + stage) for stage in BOTH],
-        notebook('unstructured-{scope}-{ratio}-s{seed}', 'html')
-    log: notebook('unstructured-{scope}-{ratio}-s{seed}', 'ipynb')
-    shell: RUN + ' scope={wildcards.scope} ratio={wildcards.ratio} seed={wildcards.seed} progress=true'
+    output: zeroed('pruned', 'finetuned')
+    wildcard_constraints: zeroing = methods('pruned', 'finetuned')
+    log: notebook('unstructured-{zeroing}-{ratio}-s{seed}', 'ipynb')
+    shell: RUN.replace('{rule}', 'unstructured') + ' method={wildcards.zeroing} ratio={wildcards.ratio} seed={wildcards.seed} progress=true'
+
+use rule unstructured as unstructured_repaired with:
+    output: zeroed('pruned', 'repaired', 'finetuned')
+    wildcard_constraints: zeroing = methods('pruned', 'repaired', 'finetuned')
+
+use rule unstructured as unstructured_gradual with:
+    output: zeroed('finetuned')
+    wildcard_constraints: zeroing = methods('finetuned')
 
 rule structured:
     input: 'nbs/experiments/structured.ipynb', weights('dense'), TRIALS

@@ -113,10 +113,11 @@ def layer_costs(model:nn.Module,         # as for `macs`
 
 # %% ../nbs/06_cost.ipynb #6c5b9630
 def file_bytes(model:nn.Module,      # a BasicVSR of any widths
+               compress:bool=False,  # as `checkpoints.save` can
               )->int:
     "Size in bytes of the half-precision file that `checkpoints.save` writes"
     with tempfile.TemporaryDirectory() as folder:
-        return save(model, Path(folder)/'model.safetensors', dtype=torch.float16).stat().st_size
+        return save(model, Path(folder)/'model.safetensors', dtype=torch.float16, compress=compress).stat().st_size
 
 # %% ../nbs/06_cost.ipynb #0f2959a2
 def _resident()->dict:

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['PUBLISHED_SIZE', 'environment', 'commit', 'clips', 'training_clips', 'save_weights', 'dense_path', 'bring_dense',
            'dense_network', 'costs', 'measure', 'measure_dense', 'validation_psnr', 'try_learning_rate',
-           'learning_rate', 'finetune_network', 'finetune_dense', 'run_unstructured', 'run_structured', 'calibration',
-           'plan_path', 'make_plan', 'removal_plan', 'remove_filters', 'teacher_of', 'try_removal', 'removal_rate',
-           'run_removal', 'run_ablation', 'speed_path', 'machines', 'measure_speed', 'compute_missing',
+           'learning_rate', 'finetune_network', 'finetune_dense', 'zero_weights', 'run_unstructured', 'run_structured',
+           'calibration', 'plan_path', 'make_plan', 'removal_plan', 'remove_filters', 'teacher_of', 'try_removal',
+           'removal_rate', 'run_removal', 'run_ablation', 'speed_path', 'machines', 'measure_speed', 'compute_missing',
            'finished_records', 'profile_records', 'take_up', 'estimate_report']
 
 # %% ../nbs/32_experiments.ipynb #61288c56
@@ -37,11 +37,12 @@ from .cost import Timings
 from .datasets import BENCHMARKS, clip_pairs, data_root
 from .frames import InputError, replacing, repo_root
 from .metrics import bicubic, evaluate, psnr
-from .profiles import ABLATED, Profile, Removal, structured_options, unstructured_options
+from .profiles import ABLATED, Profile, Removal, Zeroing, structured_options
 from .results import Cost, Record, Speedup, read_records, record_name, write_record, write_text
 from .structured import LOOKING, allocate, channel_scores, cut, prune_filters, prune_misaligned, removed_share
 from .training import TRUNKS, Recipe, Teacher, finetuning_recipe, has_bfloat16, train
-from .unstructured import prune_weights
+from .unstructured import LOOKING as WATCHING
+from .unstructured import Gradual, choose, prune_weights, repair_weights, weight_scores
 
 # %% ../nbs/32_experiments.ipynb #9c011c70
 def environment()->dict:
@@ -74,8 +75,8 @@ def training_clips(profile:Profile, split:str='train')->tuple[list, str]:
     return _fewer([p for p in pairs if p.name not in profile.leave_out], profile.train_clips), used
 
 def save_weights(model, profile:Profile, name:str)->Path:
-    "Save a network in half precision, as it would be shipped"
-    return checkpoints.save(model, profile.runs/'weights'/f'{name}.safetensors', provenance=dict(profile=profile.name, name=name, commit=commit()), dtype=torch.float16)
+    "Save a network in half precision, as it would be shipped: compressed where single weights are zero"
+    return checkpoints.save(model, profile.runs/'weights'/f'{name}.safetensors', provenance=dict(profile=profile.name, name=name, commit=commit()), dtype=torch.float16, compress=name.startswith('unstructured'))
 
 # %% ../nbs/32_experiments.ipynb #e20f9871
 def dense_path(profile:Profile)->Path:
@@ -113,7 +114,7 @@ def costs(model:BasicVSR, path:Path, size:tuple)->Cost:
     "What a network and its file cost, for low-resolution frames of `size`"
     macs = cost.macs(model, size)
     return Cost(params=cost.params(model), nonzeros=cost.nonzeros(model), params_flow=cost.params(model.spynet), nonzeros_flow=cost.nonzeros(model.spynet), macs=macs.network, macs_flow=macs.flow,
-                bytes=path.stat().st_size, peak_mb=_peak_mb(Plan.of(model).to_json(), size))
+                bytes=path.stat().st_size, bytes_compressed=cost.file_bytes(model, compress=True), peak_mb=_peak_mb(Plan.of(model).to_json(), size))
 
 def measure(profile:Profile,
             path:Path|None,              # weights to score; None for bicubic
@@ -207,13 +208,32 @@ def _score_pruned(model, profile, started, seed, **fields):
     path = save_weights(model, profile, record_name(stage='pruned', seed=seed, **{k: v for k, v in fields.items() if k not in ('ratio', 'experiment')}))
     return measure(profile, path, started, stage='pruned', seed=seed, **fields)
 
-def run_unstructured(profile:Profile, scope:str, ratio:float, seed:int=0, progress:bool=False):
-    "Prune weights of the dense network and fine-tune under the masks; also returns the masks"
-    started, model = time.perf_counter(), dense_network(profile)
-    masks = prune_weights(model, ratio, scope)
-    fields = dict(method='unstructured', options=unstructured_options(scope), ratio_asked=ratio, ratio=masks.sparsity)
-    pruned = _score_pruned(model, profile, started, seed, **fields)
-    return pruned, *finetune_network(model, profile, (masks,), progress, seed, **fields), masks
+def zero_weights(profile:Profile, zeroing:Zeroing, seed:int=0)->tuple:
+    "(pruned, repaired or None, masks, lambda of the repair, dense) of a line of weights; what is pruned little by little is dense still"
+    dense, looks = dense_network(profile), zeroing.repair or zeroing.criterion in WATCHING
+    clips, (pruned, repaired, ridge) = calibration(profile, seed)[0] if looks else None, (copy.deepcopy(dense), None, None)
+    if zeroing.gradual: return pruned, None, Gradual(zeroing.sparsity, max(profile.finetuning.iterations//2, 1), 20, 0., zeroing.criterion, zeroing.scope, zeroing.pattern, clips=clips, seed=seed), None, dense
+    masks = choose(weight_scores(dense, zeroing.criterion, clips, seed), zeroing.sparsity, zeroing.scope, zeroing.pattern)
+    masks(pruned)
+    if zeroing.repair: repaired, ridge = repair_weights(pruned, dense, masks, clips, wide_clips(training_clips(profile)[0]), profile.calibration.ridge or RIDGE)
+    return pruned, repaired, masks, ridge, dense
+
+def run_unstructured(profile:Profile, zeroing:Zeroing, seed:int=0, progress:bool=False):
+    "One line of weights: (records by stage, curve, masks); fine-tuned under the masks"
+    started = time.perf_counter()
+    pruned, repaired, masks, ridge, dense = zero_weights(profile, zeroing, seed)
+    fields = dict(method='unstructured', options=zeroing.options, ratio_asked=zeroing.sparsity, ratio=zeroing.sparsity if zeroing.gradual else masks.sparsity)
+    def scored(model, stage):
+        path = save_weights(model, profile, record_name('unstructured', stage, zeroing.options, zeroing.sparsity, seed))
+        return measure(profile, path, started, stage=stage, seed=seed, repair=dict(ridge=ridge) if stage == 'repaired' else None, **fields)
+    records = [scored(model, stage) for stage, model in (('pruned', pruned), ('repaired', repaired)) if stage in zeroing.stages]
+    student = repaired or pruned
+    tuned, history = finetune_network(student, profile, (masks,), progress, seed, teacher=_whole_teacher(dense, student) if zeroing.teacher else None, **fields)
+    return [*records, tuned], history, masks.masks if zeroing.gradual else masks
+
+def _whole_teacher(dense, student)->Teacher:
+    "Of a network that has all of its channels"
+    return Teacher(dense, student, {name: range(getattr(Plan.of(dense), side).stream) for name, side in zip(TRUNKS, ('backward', 'forward'))})
 
 def run_structured(profile:Profile, ratio:float, seed:int=0, progress:bool=False):
     "Remove filters of the dense network and fine-tune what is left; also returns what was removed from each group"
@@ -359,10 +379,10 @@ def compute_missing(profile:Profile):
     for removal in profile.sweep:
         for seed in removal.seeds or profile.seeds:
             if lacks('structured', removal.stages[-1], removal.options, 0, seed): run_removal(profile, removal, seed)
+    for zeroing in profile.zeroings:
+        for seed in zeroing.seeds or profile.seeds:
+            if lacks('unstructured', 'finetuned', zeroing.options, zeroing.sparsity, seed): run_unstructured(profile, zeroing, seed)
     for seed in profile.seeds:
-        for scope, ratios in profile.unstructured.items():
-            for ratio in ratios:
-                if lacks('unstructured', 'finetuned', unstructured_options(scope), ratio, seed): run_unstructured(profile, scope, ratio, seed)
         for ratio in profile.structured:
             if lacks('structured', 'finetuned', structured_options(), ratio, seed): run_structured(profile, ratio, seed)
     for part in ABLATED:
@@ -381,14 +401,15 @@ def _with_plan(record:Record, profile:Profile)->Record:
     return record.model_copy(update=dict(env=record.env | dict(plan=plans[0]))) if plans else record
 
 def _chosen(records:list[Record])->list[Record]:
-    "Records of the sweep, with those marked whose method does best on validation clips at its share of the MACs and its length; where time is asked for too, only what was made to meet it"
-    def kind(r): return r.options['target'], r.iterations
+    "Records, with those marked whose method does best on validation clips: at its share of the weights; at its share of the MACs and its length, where time is asked for too only what was made to meet it"
+    def kind(r): return r.options.get('target', r.ratio_asked), r.iterations
     def how(r): return tuple(sorted(r.options.items()))
-    tuned = [r for r in records if r.experiment == 'sweep' and r.method == 'structured' and r.stage == 'finetuned' and r.options['criterion'] != 'random']     # not the controls
+    def judged(r): return r.method == 'unstructured' or (r.method, r.experiment) == ('structured', 'sweep')
+    tuned = [r for r in records if judged(r) and r.stage == 'finetuned' and r.options.get('criterion') != 'random' and 'validation_psnr' in r.env.get('training', {})]     # not the controls
     in_time, best = {kind(r) for r in tuned if 'within' in r.options}, {}
     for r in (r for r in tuned if 'within' in r.options or kind(r) not in in_time): best.setdefault(kind(r), {}).setdefault(how(r), []).append(r.env['training']['validation_psnr'])
-    chosen = {(of, max(ways, key=lambda way: np.mean(ways[way]))) for of, ways in best.items()}
-    return [r.model_copy(update=dict(chosen=any(how(r) == way for _, way in chosen))) if r.experiment == 'sweep' else r for r in records]
+    chosen = {(of[0], max(ways, key=lambda way: np.mean(ways[way]))) for of, ways in best.items()}
+    return [r.model_copy(update=dict(chosen=(kind(r)[0], how(r)) in chosen)) if judged(r) or r.experiment == 'sweep' else r for r in records]
 
 def profile_records(profile:Profile,
                     folder:str|Path='',    # of records that are kept; default those of the profile's runs, the missing ones computed
@@ -437,7 +458,7 @@ def estimate_report(profile:Profile, checkpoint:str='', times:int=3)->dict:
     lq = np.zeros((2, h, w, 3), np.uint8)
     frame = _seconds(lambda: restore(model, lq), times)/2
     trained = sum(1 for name in profile.record_names if name.endswith('finetuned'))
-    once = len(profile.seeds)*(sum(map(len, profile.unstructured.values())) + len(profile.structured)) + len(profile.dense_seeds)
+    once = sum(len(z.seeds or profile.seeds) for z in profile.zeroings) + len(profile.seeds)*len(profile.structured) + len(profile.dense_seeds)
     iterations = once*how.iterations + sum(n*len(seeds) for n, seeds in profile.lengths.items()) + sum((how.iterations if r.iterations is None else r.iterations)*len(r.seeds or profile.seeds) for r in profile.sweep)
     evaluated = len(profile.record_names) - 1
     if len(how.lr) > 1: iterations += how.trial*len(how.lr)*(1 + len({r.briefly.name for r in profile.sweep if r.iterations != 0}))

@@ -2,7 +2,8 @@
 
 # %% auto #0
 __all__ = ['Ratio', 'Ratios', 'Positive', 'LearningRate', 'Seeds', 'Scope', 'PARTS', 'ABLATED', 'Criterion', 'Allocation',
-           'Finetuning', 'unstructured_options', 'structured_options', 'Removal', 'Calibration', 'Asked', 'Profile']
+           'Finetuning', 'unstructured_options', 'structured_options', 'Zeroing', 'Removal', 'Calibration', 'Asked',
+           'Profile']
 
 # %% ../nbs/31_profiles.ipynb #37728213
 from pathlib import Path
@@ -42,12 +43,38 @@ PARTS = ('flow', 'inner', 'stream', 'tail')     # of BasicVSR, as the ablation t
 # %% ../nbs/31_profiles.ipynb #26f76c35
 ABLATED = (*PARTS, 'misaligned')
 
-def unstructured_options(scope:str)->dict: return dict(scope=scope)
+def unstructured_options(scope:str)->dict: return dict(scope=scope)     # of plain magnitude; what else a method does is one option more
 
 def structured_options(ablated:str|None=None)->dict:
     "Options of a structured record; `ablated` is one of `ABLATED`"
     if ablated is None: return dict(criterion='l1')
     return dict(criterion='l1', alignment='misaligned') if ablated == 'misaligned' else dict(criterion='l1', only=ablated)
+
+# %% ../nbs/31_profiles.ipynb #ae8ca88d
+class Zeroing(Document):
+    "Weights set to zero by one method"
+    sparsity: Ratio                             # share of all Conv2d weights
+    criterion: Literal['magnitude', 'lamp', 'activation', 'obs', 'random'] = 'magnitude'     # see `unstructured.CRITERIA`
+    scope: Scope = 'layer'
+    pattern: Annotated[str, Field(pattern=r'^(free|kernel|[1-9]\d*:[1-9]\d*)$')] = 'free'
+    gradual: bool = False                       # along a cubic curve over the first half of the fine-tuning, instead of at once
+    repair: bool = False                        # least squares before fine-tuning
+    teacher: bool = False                       # the dense network teaches while fine-tuning
+    seeds: Seeds|None = None                    # where not the profile's
+
+    @property
+    def options(self)->dict:
+        "What tells its records from others; nothing is said of plain magnitude"
+        unlike = {name: getattr(self, name) for name, plain in (('criterion', 'magnitude'), ('pattern', 'free')) if getattr(self, name) != plain}
+        return unstructured_options(self.scope) | unlike | {name: True for name in ('gradual', 'repair', 'teacher') if getattr(self, name)}
+
+    @property
+    def name(self)->str: return '-'.join(option_words(self.options))
+
+    @property
+    def stages(self)->tuple[str, ...]:
+        "What it is scored at; little by little there is nothing to score before"
+        return ('finetuned',) if self.gradual else ('pruned', *['repaired']*self.repair, 'finetuned')
 
 # %% ../nbs/31_profiles.ipynb #4aca2e9e
 Criterion = Literal['l1', 'l2', 'lamp', 'taylor', 'activation', 'reconstruction', 'random']     # see `structured.CRITERIA`
@@ -122,7 +149,8 @@ class Asked(Document):
     model: str                                  # name of the dense network in records
     checkpoint: str|None = None                 # its file, from the repository's root; none: the user brings it
     finetuning: Finetuning = Finetuning()
-    unstructured: dict[Scope, Ratios] = {}      # shares of weights to prune, by scope
+    unstructured: dict[Scope, Ratios] = {}      # shares of weights to prune by magnitude, by scope
+    weights: tuple[Zeroing, ...] = ()           # the same by other methods, or with other seeds
     structured: Ratios = ()                     # shares of filters to remove
     ablation: Ratios = ()                       # the same, of single parts and misaligned, without fine-tuning
     sweep: tuple[Removal, ...] = ()             # filters removed down to a share of the MACs
@@ -142,6 +170,14 @@ def _fields(path)->dict:
     if fields.get('name') != path.stem: raise InputError(f"field 'name' must be '{path.stem}', as the file is called, not {fields.get('name')!r}.")
     if fields.get('train') == fields.get('data') != 'stills': raise InputError("fields 'train' and 'data' are the same; a test set is not for training.")
     return fields
+
+def _check_weights(path, zeroings):
+    "`InputError` where two lines are one, or a pattern leaves another share"
+    names = [(z.name, z.sparsity) for z in zeroings]
+    if twice := [name for name in names if names.count(name) > 1]: raise InputError(f"{path}: weights are pruned by '{twice[0][0]}' to {twice[0][1]:g} twice.")
+    for z in zeroings:
+        n, _, m = z.pattern.partition(':')
+        if m and abs(1 - int(n)/int(m) - z.sparsity) > 1e-9: raise InputError(f"{path}: '{z.name}': {z.pattern} leaves {n} of {m} weights, so its sparsity is {1 - int(n)/int(m):g}, not {z.sparsity:g}.")
 
 def _check_sweep(path, sweep):
     "`InputError` where two lines are one, or would need two plans of one name"
@@ -166,15 +202,24 @@ class Profile(Asked):
     @property
     def record_names(self)->list[str]:
         "Names of all records its report is made from"
-        both, pruned, asked = ('pruned', 'finetuned'), [], []
-        for scope, ratios in self.unstructured.items(): asked += [('unstructured', unstructured_options(scope), ratio, both) for ratio in ratios]
-        asked += [('structured', structured_options(), ratio, both) for ratio in self.structured]
-        for seed in self.seeds: pruned += [record_name(method, stage, options, ratio, seed) for method, options, ratio, stages in asked for stage in stages]
+        pruned = [record_name('unstructured', stage, z.options, z.sparsity, seed) for z in self.zeroings for seed in z.seeds or self.seeds for stage in z.stages]
+        pruned += [record_name('structured', stage, structured_options(), ratio, seed) for seed in self.seeds for ratio in self.structured for stage in ('pruned', 'finetuned')]
         ablated = [record_name('structured', 'pruned', structured_options(part), ratio, self.seeds[0]) for part in ABLATED for ratio in self.ablation]
         longer = [record_name('dense', 'finetuned', dict(iterations=n), seed=s) for n, seeds in self.lengths.items() for s in seeds]
         swept = [record_name('structured', stage, r.options, seed=s) for r in self.sweep for s in r.seeds or self.seeds for stage in r.stages]
         controls = [record_name('scratch', 'finetuned', options, seed=self.seeds[0]) for options in self.controls.values()]
         return [record_name('bicubic', 'dense'), record_name('dense', 'dense'), *[record_name('dense', 'finetuned', seed=s) for s in self.dense_seeds], *longer, *pruned, *ablated, *swept, *controls]
+
+    @property
+    def zeroings(self)->list[Zeroing]:
+        "All that sets weights to zero: magnitude as its short form says, then the lines"
+        return [Zeroing(sparsity=ratio, scope=scope) for scope, ratios in self.unstructured.items() for ratio in ratios] + list(self.weights)
+
+    def zeroing(self, name:str, sparsity:float)->Zeroing:
+        "One of them, by name and share"
+        for zeroing in self.zeroings:
+            if (zeroing.name, zeroing.sparsity) == (name, sparsity): return zeroing
+        raise InputError(f"profile {self.name}: no '{name}' at {sparsity:g}; there are {', '.join(f'{z.name} at {z.sparsity:g}' for z in self.zeroings) or 'none'}.")
 
     @property
     def controls(self)->dict[str, dict]:
@@ -184,7 +229,8 @@ class Profile(Asked):
     @property
     def dense_seeds(self)->tuple[int, ...]:
         "Seeds that the dense network is fine-tuned with: those of any network it is compared with"
-        return tuple(sorted({*self.seeds, *(s for r in self.sweep if r.iterations is None for s in r.seeds or self.seeds)}))
+        lines = [*self.weights, *(r for r in self.sweep if r.iterations is None)]
+        return tuple(sorted({*self.seeds, *(s for line in lines for s in line.seeds or self.seeds)}))
 
     @property
     def lengths(self)->dict[int, tuple[int, ...]]:
@@ -206,5 +252,6 @@ class Profile(Asked):
             raise InputError(f"no profile '{name}' in {folder}; there are {', '.join(sorted(p.stem for p in folder.glob('*.yaml')))}.")
         try: profile = cls(**_fields(path))
         except InputError as e: raise InputError(f'{path}: {e}') from None
+        _check_weights(path, profile.zeroings)
         _check_sweep(path, profile.sweep)
         return profile

@@ -66,6 +66,7 @@ class Cost(_Entry):
     macs: Count                               # per frame, without SPyNet
     macs_flow: Count                          # per frame, of SPyNet
     bytes: Count                              # of the saved file
+    bytes_compressed: Count|None = None       # of the same weights, compressed
     params_flow: Count|None = None            # SPyNet's share of `params`
     nonzeros_flow: Count|None = None          # SPyNet's share of `nonzeros`
     peak_mb: float|None = None
@@ -77,7 +78,7 @@ STAGES = ('dense', 'regularised', 'pruned', 'repaired', 'finetuned')
 
 def option_words(options:dict)->list[str]:
     "Options that are on, as they stand in file names"
-    return [key if value is True else str(value).replace('=', '-') for key, value in options.items() if value]
+    return [key if value is True else re.sub('[=:]', '-', str(value)) for key, value in options.items() if value]
 
 def record_name(method:str, stage:str, options:dict|None=None, ratio_asked:float=0, seed:int=0)->str:
     "File name, without suffix, of a record and of the weights it is about"

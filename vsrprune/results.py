@@ -225,12 +225,12 @@ def _sizes(cost:Cost|None)->dict:
     "What a network holds and does per frame, with SPyNet and without"
     if cost is None: return {}
     without_flow = None if cost.nonzeros_flow is None else cost.nonzeros - cost.nonzeros_flow
-    return dict(weights=cost.nonzeros, weights_without_flow=without_flow, macs=cost.macs, macs_with_flow=cost.macs + cost.macs_flow)
+    return dict(weights=cost.nonzeros, weights_without_flow=without_flow, macs=cost.macs, macs_with_flow=cost.macs + cost.macs_flow, megabytes=cost.bytes/1e6)
 
 def _scores(before:list[Record], after:list[Record])->dict:
     "Scores before and after fine-tuning; the warping error is that of the network as it is used in the end"
     scores = {score + suffix: _mean(runs, score) for score in ('psnr', 'ssim') for suffix, runs in (('', before), ('_finetuned', after))}
-    return scores | dict(warp_error=_mean(after if before[0].stage == 'pruned' else before, 'warp_error'))
+    return scores | dict(warp_error=_mean(before if before and before[0].stage == 'dense' else after, 'warp_error'))
 
 # %% ../nbs/30_results.ipynb #397fb87a
 def _our_rows(records:list[Record], method:str)->list[dict]:
@@ -245,7 +245,7 @@ def _our_rows(records:list[Record], method:str)->list[dict]:
             rows.append(dict(key=f'{variant}-{_percent(ratio)}', network=f'{name} {_percent(ratio)}%', ratio=ratio, reached=after[0].ratio,
                              fair_drop=fair_drop(after[0], records), **_sizes(after[0].cost), **_scores(before, after)))
     if len(rows) == 2: raise InputError(f'{dense.profile}: no records of {method} pruning; run the report of this profile again.')
-    if method == 'structured': rows += _best_rows(records)
+    rows += _best_rows(records) if method == 'structured' else _best_weights(records)
     return [row | dict(source=f'ours ({dense.data})') for row in rows]
 
 def _best_rows(records)->list[dict]:
@@ -255,6 +255,15 @@ def _best_rows(records)->list[dict]:
         line = _of_line(records, last.options)
         return dict(key=f'best-{_cut(last.options)}', network=f'best {_cut(last.options)}%', ratio=last.ratio, reached=last.ratio, fair_drop=fair_drop(last, records), **_sizes(last.cost), **_scores(line['pruned'], line['finetuned']))
     return [row(r) for r in sorted(best, key=lambda r: float(_cut(r.options)))]
+
+def _best_weights(records)->list[dict]:
+    "What did best on validation clips at each share of the weights, where that is more than a scope"
+    def row(ratio, options):
+        line = {stage: select(records, method='unstructured', options=options, ratio_asked=ratio, stage=stage) for stage in ('pruned', 'finetuned')}
+        last = line['finetuned'][0]
+        return dict(key=f'unstructured-best-{_percent(ratio)}', network=f'best {_percent(ratio)}%', ratio=ratio, reached=last.ratio, fair_drop=fair_drop(last, records), **_sizes(last.cost), **_scores(line['pruned'], line['finetuned']))
+    best = {r.ratio_asked: r.options for r in select(records, method='unstructured', stage='finetuned', chosen=True) if len(_on(r.options)) > 1}
+    return [row(ratio, best[ratio]) for ratio in sorted(best)]
 
 def compare(records:list[Record], method:str)->pd.DataFrame:
     "The paper's rows of a method and ours; drops, and the share of MACs removed, are against the dense row of the same source"
@@ -266,14 +275,14 @@ def compare(records:list[Record], method:str)->pd.DataFrame:
     return table.assign(**{name: values.where(table.ratio > 0) for name, values in against.items()})
 
 # %% ../nbs/30_results.ipynb #a0b1d79e
-SIZES = dict(unstructured=('weights_without_flow', 'weights'), structured=('macs', 'macs_with_flow', 'macs_removed'))
+SIZES = dict(unstructured=('weights_without_flow', 'weights', 'megabytes'), structured=('macs', 'macs_with_flow', 'macs_removed', 'megabytes'))
 
 def _table(records, method)->pd.DataFrame:
     "The rows of a method with the columns that its table prints"
     return compare(records, method)[['source', 'network', *SIZES[method], 'psnr', 'psnr_finetuned', 'ssim', 'ssim_finetuned', 'drop', 'fair_drop']]
 
 def unstructured_table(records:list[Record])->pd.DataFrame:
-    "Table 1: weights set to zero; `weights` are those that are not zero"
+    "Table 1: weights set to zero; `weights` are those that are not zero, `megabytes` the file on disk"
     return _table(records, 'unstructured')
 
 def structured_table(records:list[Record])->pd.DataFrame:
@@ -333,11 +342,11 @@ def percent(share:float)->str:
 DECIBEL, SIMILARITY = partial(printed, digits=2), partial(printed, digits=4)
 FORMATS = {'ridge': lambda x: '--' if _absent(x) else f'{x:g}', **dict.fromkeys(('weights', 'weights_without_flow'), count), **dict.fromkeys(('macs', 'macs_with_flow'), giga),
            **dict.fromkeys(('reached', 'macs_removed', 'macs_cut', 'filters_removed', 'recovered'), percent), **dict.fromkeys(('ssim', 'ssim_finetuned', 'ssim_drop'), SIMILARITY),
-           **dict.fromkeys(('psnr', 'psnr_finetuned', 'psnr_first', 'psnr_last', 'drop_pruned', 'drop', 'drop_at_once', 'drop_repaired', 'fair_drop', 'warp_error', 'spread', 'faster', 'faster_bfloat16'), DECIBEL)}
+           **dict.fromkeys(('psnr', 'psnr_finetuned', 'psnr_first', 'psnr_last', 'drop_pruned', 'drop', 'drop_at_once', 'drop_repaired', 'fair_drop', 'warp_error', 'spread', 'faster', 'faster_bfloat16', 'megabytes'), DECIBEL)}
 
 # %% ../nbs/30_results.ipynb #ac9d4547
 HEADINGS = dict(source=('', ''), network=('', ''), weights_without_flow=('weights', 'w/o flow'), weights=('weights', 'with'),
-                macs=('MACs (G)', 'w/o flow'), macs_with_flow=('MACs (G)', 'with'), macs_removed=('MACs (G)', 'removed (%)'),
+                macs=('MACs (G)', 'w/o flow'), macs_with_flow=('MACs (G)', 'with'), macs_removed=('MACs (G)', 'removed (%)'), megabytes=('file', '(MB)'),
                 psnr=('PSNR (dB)', 'before'), psnr_finetuned=('PSNR (dB)', 'fine-tuned'), ssim=('SSIM', 'before'), ssim_finetuned=('SSIM', 'fine-tuned'),
                 drop=('drop (dB)', 'plain'), fair_drop=('drop (dB)', 'fair'))
 
@@ -545,7 +554,7 @@ def numbers_tex(values:dict[str, str])->str:
 PRINT_STYLE = {'font.size': 7, 'axes.titlesize': 7, 'axes.labelsize': 7, 'xtick.labelsize': 6.5, 'ytick.labelsize': 6.5, 'legend.fontsize': 6.5,
                'lines.markersize': 3.5, 'lines.linewidth': 1.1, 'axes.linewidth': 0.6, 'xtick.major.width': 0.6, 'ytick.major.width': 0.6}     # for `plt.rc_context`
 LOOKS = {'per layer': dict(color='#0072B2', marker='o'), 'global': dict(color='#D55E00', marker='^'), 'pruned': dict(color='#0072B2', marker='o'),
-         'best': dict(color='#D55E00', marker='^')}
+         'best': dict(color='#009E73', marker='s')}
 
 def _draw_references(ax, psnr):
     "Dense and bicubic, where `psnr` has them, as horizontal lines"

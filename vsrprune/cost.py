@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['params', 'nonzeros', 'Macs', 'macs', 'layer_costs', 'file_bytes', 'peak_mb', 'keep_memory', 'latency',
-           'compare_latency', 'layer_calls', 'Timings']
+           'compare_latency', 'layer_calls', 'Timings', 'sparse_speed']
 
 # %% ../nbs/06_cost.ipynb #36c7ed01
 import copy
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -274,3 +275,41 @@ class Timings:
         "Write the table to its file"
         if not self.path: return
         with replacing(self.path) as beside: beside.write_text(json.dumps(dict(self.conditions, milliseconds=[[*key, round(ms, 5)] for key, ms in self.known.items()])))
+
+# %% ../nbs/06_cost.ipynb #9193eb8f
+def _sparse_pass(conv, x, sparsity):
+    "The layer with a share of its weights at zero, as torch computes with these: a function to be timed"
+    weights = conv.weight.detach().flatten(1).clone()
+    if x.is_cuda:                                              # two of four, whatever was asked for
+        weights.view(len(weights), -1, 4)[..., :2] = 0
+        packed = torch.sparse.to_sparse_semi_structured(weights)
+        return lambda: packed @ nn.functional.unfold(x, conv.kernel_size, padding=conv.padding)[0].contiguous()
+    weights[torch.rand(weights.shape, generator=torch.Generator().manual_seed(0)) < sparsity] = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')                        # torch calls this layout a beta
+        packed = weights.to_sparse_csr()
+    return lambda: packed @ nn.functional.unfold(x, conv.kernel_size, padding=conv.padding)[0]
+
+@torch.no_grad()
+def sparse_speed(sparsities:tuple=(0.5, 0.8, 0.9, 0.95),
+                 width:int=64,                 # of a 3x3 convolution, inputs and filters
+                 size:tuple=(180, 320),        # (h, w) of what it reads
+                 repeats:int=7,                # turns of each, at least 7
+                 device:str='cpu',             # or 'cuda'
+                )->pd.DataFrame:               # sparsity, dense_ms, sparse_ms, ratio: dense over sparse, so above 1 zeros save time
+    "How fast a convolution is with torch's sparse kernels, against the ordinary one with the same weights, interleaved; medians"
+    if repeats < 7: raise InputError(f'sparse_speed: repeats={repeats} is too few for a median to be trusted; give 7 or more.')
+    conv = nn.Conv2d(width, width, 3, padding=1, bias=False).to(device, torch.float16 if device == 'cuda' else torch.float32)
+    x, rows = torch.rand(1, width, *size).to(conv.weight), []
+    def timed(act):
+        if x.is_cuda: torch.cuda.synchronize()
+        started = time.perf_counter(); act()
+        if x.is_cuda: torch.cuda.synchronize()
+        return 1000*(time.perf_counter() - started)
+    fast, wide = copy.deepcopy(conv).to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
+    for sparsity in sparsities if device == 'cpu' else (0.5,):
+        acts = (lambda: fast(wide)), _sparse_pass(conv, x, sparsity)
+        for act in 2*acts: act()
+        dense_ms, sparse_ms = (statistics.median(column) for column in zip(*[[timed(act) for act in acts] for _ in range(repeats)]))
+        rows.append(dict(sparsity=sparsity, dense_ms=dense_ms, sparse_ms=sparse_ms, ratio=dense_ms/sparse_ms))
+    return pd.DataFrame(rows)

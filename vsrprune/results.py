@@ -9,9 +9,9 @@ __all__ = ['Share', 'Count', 'METHODS', 'STAGES', 'PAPER', 'VARIANTS', 'SIZES', 
            'read_records', 'keep_records', 'select', 'fair_reference', 'fair_drop', 'paper', 'compare',
            'unstructured_table', 'structured_table', 'described', 'sweep_table', 'printed', 'count', 'giga', 'percent',
            'latex_text', 'tabular', 'to_latex', 'psnr_by_frame', 'ablation_table', 'ablation_latex', 'sweep_latex',
-           'claims_table', 'claims_latex', 'numbers', 'numbers_tex', 'draw_unstructured', 'draw_structured',
-           'save_figure', 'draw_ablation', 'front', 'timed_points', 'timed_machines', 'draw_pareto', 'lengths_table',
-           'draw_lengths', 'length_numbers', 'draw_crops']
+           'claims_table', 'claims_latex', 'numbers', 'sparse_numbers', 'numbers_tex', 'draw_unstructured',
+           'draw_structured', 'save_figure', 'draw_ablation', 'front', 'timed_points', 'timed_machines', 'draw_pareto',
+           'lengths_table', 'draw_lengths', 'length_numbers', 'draw_crops']
 
 # %% ../nbs/30_results.ipynb #c44a6b93
 import json
@@ -542,6 +542,17 @@ def numbers(records:list[Record])->dict[str, str]:
     values |= _row_numbers(records) | _dense_numbers(records) | _recipe('training', [dense]) | _recipe('finetuning', [r for r in tuned if r.experiment != 'sweep'])
     for method in ('dense', *VARIANTS): values |= _recipe(f'finetuning-{method}', select(tuned, method=method))
     return values | _facts('env', {name: value for name, value in dense.env.items() if name != 'training'})
+
+# %% ../nbs/30_results.ipynb #8dc4dad8
+def sparse_numbers(path:str|Path|None=None,     # of a benchmark by `nbs/experiments/sparse`; default the one that is kept
+                  )->dict[str, str]:
+    "How many times as long a convolution takes with torch's sparse kernels, by the share of its weights that are zero, as printed: 'sparse-50.slower'; empty where there is no such benchmark"
+    path = Path(path or repo_root()/'data'/'benchmarks'/'sparse-cpu.json')
+    if not path.is_file(): return {}
+    found = json.loads(path.read_text(encoding='utf-8'))
+    about = found['conditions']
+    conditions = {'sparse.width': str(about['width']), 'sparse.size': r'{}x{}'.format(*about['size']), 'sparse.threads': str(about['threads']), 'sparse.dtype': about['dtype']}
+    return conditions | {f"sparse-{_percent(row['sparsity'])}.slower": printed(row['sparse_ms']/row['dense_ms'], 0) for row in found['rows']}
 
 # %% ../nbs/30_results.ipynb #fd7b93e5
 def numbers_tex(values:dict[str, str])->str:

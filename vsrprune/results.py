@@ -377,7 +377,7 @@ def to_latex(table:pd.DataFrame)->str:
     numeric = [column for column in table if column in FORMATS]
     def cells(first, row): return [latex_text(row.source) if first else '', latex_text(row.network), *(latex_text(FORMATS[c](row[c])) for c in numeric)]
     sections = [[cells(i == 0, row) for i, (_, row) in enumerate(rows.iterrows())] for _, rows in table.groupby('source', sort=False)]
-    return tabular('@{}ll' + 'r'*len(numeric) + '@{}', [HEADINGS[column] for column in table], sections)
+    return r'\setlength{\tabcolsep}{4.5pt}' + '\n' + tabular('@{}ll' + 'r'*len(numeric) + '@{}', [HEADINGS[column] for column in table], sections)
 
 # %% ../nbs/30_results.ipynb #f82086dd
 ABLATION = dict(flow=('only SPyNet', dict(only='flow')), inner=('only inner widths', dict(only='inner')), stream=('only stream and state', dict(only='stream')),

@@ -25,7 +25,7 @@ from .frames import InputError, repo_root
 from .results import write_text
 from .structured import Target, allocate, channel_scores, cut
 from .training import TRUNKS, Teacher, finetune, finetuning_recipe
-from .unstructured import Masks, conv_weights
+from .unstructured import Masks
 
 # %% ../nbs/35_shrink.ipynb #8b6a1f50
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def finetune_file(model:Path,                # a checkpoint of any layout
     output, student, taught = _checked(output, force), _whole(model), teacher and _whole(teacher)
     pairs, held_out, recipe = clips(data, split='train'), clips(data, split='validation'), finetuning_recipe(iterations, lr, seed, batch)
     about = dict(finetuned=asdict(recipe), teacher=teacher and checkpoints.sha256(teacher))
-    alive = Masks({name: weight.detach() != 0 for name, weight in conv_weights(student).items()})
+    alive = Masks.of(student)
     psnr_before, state = validation_psnr(student, held_out), _folder(student, pairs, about)/'training.pt'
     if note: note(f'fine-tuning on {len(pairs)} clips; {psnr_before:.2f} dB before')
     with _taught_by(taught, student) if taught else nullcontext() as by:

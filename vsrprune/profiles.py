@@ -161,6 +161,17 @@ class Asked(Document):
     cost_size: tuple[Positive, Positive] = (180, 320)       # low-resolution frame that MACs, memory and time are counted for
     committed: bool = False                     # built from records in data/records, where there are some
 
+    @property
+    def zeroings(self)->list[Zeroing]:
+        "All that sets weights to zero: magnitude as its short form says, then the lines"
+        return [Zeroing(sparsity=ratio, scope=scope) for scope, ratios in self.unstructured.items() for ratio in ratios] + list(self.weights)
+
+    def zeroing(self, name:str, sparsity:float)->Zeroing:
+        "One of them, by name and share"
+        for zeroing in self.zeroings:
+            if (zeroing.name, zeroing.sparsity) == (name, sparsity): return zeroing
+        raise InputError(f"profile {self.name}: no '{name}' at {sparsity:g}; there are {', '.join(f'{z.name} at {z.sparsity:g}' for z in self.zeroings) or 'none'}.")
+
 # %% ../nbs/31_profiles.ipynb #63db2456
 def _fields(path)->dict:
     "Of a profile's file; `InputError` where it is none"
@@ -209,17 +220,6 @@ class Profile(Asked):
         swept = [record_name('structured', stage, r.options, seed=s) for r in self.sweep for s in r.seeds or self.seeds for stage in r.stages]
         controls = [record_name('scratch', 'finetuned', options, seed=self.seeds[0]) for options in self.controls.values()]
         return [record_name('bicubic', 'dense'), record_name('dense', 'dense'), *[record_name('dense', 'finetuned', seed=s) for s in self.dense_seeds], *longer, *pruned, *ablated, *swept, *controls]
-
-    @property
-    def zeroings(self)->list[Zeroing]:
-        "All that sets weights to zero: magnitude as its short form says, then the lines"
-        return [Zeroing(sparsity=ratio, scope=scope) for scope, ratios in self.unstructured.items() for ratio in ratios] + list(self.weights)
-
-    def zeroing(self, name:str, sparsity:float)->Zeroing:
-        "One of them, by name and share"
-        for zeroing in self.zeroings:
-            if (zeroing.name, zeroing.sparsity) == (name, sparsity): return zeroing
-        raise InputError(f"profile {self.name}: no '{name}' at {sparsity:g}; there are {', '.join(f'{z.name} at {z.sparsity:g}' for z in self.zeroings) or 'none'}.")
 
     @property
     def controls(self)->dict[str, dict]:

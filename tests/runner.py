@@ -27,7 +27,7 @@ sys.exit(not passed)
 
 
 def shared_out()->dict:
-    "The environment, with as many threads as cores for each of the tests that run side by side: more only wait for each other"
+    "The environment, with the cores shared out among tests that run side by side: more threads than cores only wait for each other"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     return os.environ | dict(OMP_NUM_THREADS=str(max(1, cores//int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', 1)))))
 

@@ -252,10 +252,10 @@ def _open(path):
         raise InputError(f'{path}: cannot be read; it is cut short or not a safetensors file ({e}).') from None
     if metadata.get('format') != 'vsrprune':
         raise InputError(f'{path}: a safetensors file, but not one of ours (it carries no plan); {_identify(params)}.')
-    if metadata.get('version', '').isdigit() and int(metadata['version']) > FORMAT: metadata = {key: metadata[key] for key in metadata.keys() & Header.model_fields.keys() - {'coding', 'sha256'}}      # what it adds is not known
+    version = metadata.get('version', '')
+    if version.isdigit() and int(version) > FORMAT:      # before the rest is read: what it adds is not known here
+        raise InputError(f'{path}: written in format {version}, this vsrprune reads up to {FORMAT}; install a newer version.')
     header = Header.from_json(json.dumps(metadata), str(path))
-    if header.version > FORMAT:
-        raise InputError(f'{path}: written in format {header.version}, this vsrprune reads up to {FORMAT}; install a newer version.')
     if (header.version == COMPRESSED) != (header.coding is not None) or (header.coding and _checksum(params, metadata) != header.sha256):
         raise InputError(f'{path}: damaged: its checksum is not that of its content; copy or download it again.')
     return params, header

@@ -139,7 +139,7 @@ class Progress:
     def _kind(run): return run.split('-')[0]
 
     def _left(self)->str:
-        work = lambda kind: WORK.get(re.sub('^removal_.*', 'removal', kind), 0.3)      # several rules, one kind of run
+        work = lambda kind: WORK.get(re.sub('^(removal|unstructured)_.*', r'\1', kind), 0.3)      # several rules, one kind of run
         share = sum(map(work, self.done))/max(sum(n*work(kind) for kind, n in self.counts.items()), 0.3)
         if share > 0.98: return ''
         minutes = (time.monotonic() - self.started)*(1/share - 1)/60

@@ -297,7 +297,7 @@ def sparse_speed(sparsities:tuple=(0.5, 0.8, 0.9, 0.95),
                  repeats:int=7,                # turns of each, at least 7
                  device:str='cpu',             # or 'cuda'
                 )->pd.DataFrame:               # sparsity, dense_ms, sparse_ms, ratio: dense over sparse, so above 1 zeros save time
-    "How fast a convolution is with torch's sparse kernels, against the ordinary one with the same weights, interleaved; medians"
+    "How fast a convolution is with torch's sparse kernels, against the ordinary one of the same shape, interleaved; medians"
     if repeats < 7: raise InputError(f'sparse_speed: repeats={repeats} is too few for a median to be trusted; give 7 or more.')
     conv = nn.Conv2d(width, width, 3, padding=1, bias=False).to(device, torch.float16 if device == 'cuda' else torch.float32)
     x, rows = torch.rand(1, width, *size).to(conv.weight), []

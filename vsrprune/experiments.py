@@ -30,7 +30,7 @@ import psutil
 import torch
 from safetensors import safe_open
 
-from . import checkpoints, cost
+from . import checkpoints, cost, unstructured
 from .basicvsr import BasicVSR, Plan, restore
 from .calibration import RIDGE, calibration_clips, wide_clips
 from .cost import Timings
@@ -41,7 +41,6 @@ from .profiles import ABLATED, Profile, Removal, Zeroing, structured_options
 from .results import Cost, Record, Speedup, read_records, record_name, write_record, write_text
 from .structured import LOOKING, allocate, channel_scores, cut, prune_filters, prune_misaligned, removed_share
 from .training import TRUNKS, Recipe, Teacher, finetuning_recipe, has_bfloat16, train
-from .unstructured import LOOKING as WATCHING
 from .unstructured import Gradual, choose, prune_weights, repair_weights, weight_scores
 
 # %% ../nbs/32_experiments.ipynb #9c011c70
@@ -210,7 +209,7 @@ def _score_pruned(model, profile, started, seed, **fields):
 
 def zero_weights(profile:Profile, zeroing:Zeroing, seed:int=0)->tuple:
     "(pruned, repaired or None, masks, lambda of the repair, dense) of a line of weights; what is pruned little by little is dense still"
-    dense, looks = dense_network(profile), zeroing.repair or zeroing.criterion in WATCHING
+    dense, looks = dense_network(profile), zeroing.repair or zeroing.criterion in unstructured.LOOKING
     clips, (pruned, repaired, ridge) = calibration(profile, seed)[0] if looks else None, (copy.deepcopy(dense), None, None)
     if zeroing.gradual: return pruned, None, Gradual(zeroing.sparsity, max(profile.finetuning.iterations//2, 1), 20, 0., zeroing.criterion, zeroing.scope, zeroing.pattern, clips=clips, seed=seed), None, dense
     masks = choose(weight_scores(dense, zeroing.criterion, clips, seed), zeroing.sparsity, zeroing.scope, zeroing.pattern)
@@ -228,12 +227,8 @@ def run_unstructured(profile:Profile, zeroing:Zeroing, seed:int=0, progress:bool
         return measure(profile, path, started, stage=stage, seed=seed, repair=dict(ridge=ridge) if stage == 'repaired' else None, **fields)
     records = [scored(model, stage) for stage, model in (('pruned', pruned), ('repaired', repaired)) if stage in zeroing.stages]
     student = repaired or pruned
-    tuned, history = finetune_network(student, profile, (masks,), progress, seed, teacher=_whole_teacher(dense, student) if zeroing.teacher else None, **fields)
+    tuned, history = finetune_network(student, profile, (masks,), progress, seed, teacher=Teacher.of(dense, student) if zeroing.teacher else None, **fields)
     return [*records, tuned], history, masks.masks if zeroing.gradual else masks
-
-def _whole_teacher(dense, student)->Teacher:
-    "Of a network that has all of its channels"
-    return Teacher(dense, student, {name: range(getattr(Plan.of(dense), side).stream) for name, side in zip(TRUNKS, ('backward', 'forward'))})
 
 def run_structured(profile:Profile, ratio:float, seed:int=0, progress:bool=False):
     "Remove filters of the dense network and fine-tune what is left; also returns what was removed from each group"
@@ -405,7 +400,9 @@ def _chosen(records:list[Record])->list[Record]:
     def kind(r): return r.options.get('target', r.ratio_asked), r.iterations
     def how(r): return tuple(sorted(r.options.items()))
     def judged(r): return r.method == 'unstructured' or (r.method, r.experiment) == ('structured', 'sweep')
-    tuned = [r for r in records if judged(r) and r.stage == 'finetuned' and r.options.get('criterion') != 'random' and 'validation_psnr' in r.env.get('training', {})]     # not the controls
+    tuned = [r for r in records if judged(r) and r.stage == 'finetuned' and r.options.get('criterion') != 'random']     # not the controls
+    unknown = {kind(r) for r in tuned if 'validation_psnr' not in r.env.get('training', {})}      # older records; there nothing can be chosen
+    tuned = [r for r in tuned if kind(r) not in unknown]
     in_time, best = {kind(r) for r in tuned if 'within' in r.options}, {}
     for r in (r for r in tuned if 'within' in r.options or kind(r) not in in_time): best.setdefault(kind(r), {}).setdefault(how(r), []).append(r.env['training']['validation_psnr'])
     chosen = {(of[0], max(ways, key=lambda way: np.mean(ways[way]))) for of, ways in best.items()}

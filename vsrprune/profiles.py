@@ -188,6 +188,7 @@ def _check_weights(path, zeroings):
     if twice := [name for name in names if names.count(name) > 1]: raise InputError(f"{path}: weights are pruned by '{twice[0][0]}' to {twice[0][1]:g} twice.")
     for z in zeroings:
         n, _, m = z.pattern.partition(':')
+        if z.gradual and (z.repair or m): raise InputError(f"{path}: '{z.name}': little by little there is nothing to repair before, and no N of M on the way; prune at once.")
         if m and abs(1 - int(n)/int(m) - z.sparsity) > 1e-9: raise InputError(f"{path}: '{z.name}': {z.pattern} leaves {n} of {m} weights, so its sparsity is {1 - int(n)/int(m):g}, not {z.sparsity:g}.")
 
 def _check_sweep(path, sweep):

@@ -324,9 +324,8 @@ WEIGHT_CRITERIA = dict(magnitude='magnitude', lamp='LAMP', activation='activatio
 
 def described_weights(options:dict)->str:
     "A method of pruning weights in words"
-    scope = dict(layer='per layer', **{'global': 'global'})[options['scope']]
-    more = [options[name] for name in ('pattern',) if options.get(name)] + [word for name, word in dict(gradual='little by little', repair='repaired', teacher='taught').items() if options.get(name)]
-    return ', '.join([WEIGHT_CRITERIA[options.get('criterion', 'magnitude')], scope, *more])
+    more = [word for name, word in dict(pattern=options.get('pattern'), gradual='little by little', repair='repaired', teacher='taught').items() if options.get(name)]
+    return ', '.join([WEIGHT_CRITERIA[options.get('criterion', 'magnitude')], 'per layer' if options['scope'] == 'layer' else 'global', *more])
 
 def _weights_row(records, dense, ratio, options)->dict:
     line = {stage: select(records, method='unstructured', options=options, ratio_asked=ratio, stage=stage) for stage in ('pruned', 'repaired', 'finetuned')}

@@ -17,14 +17,14 @@ from pathlib import Path
 import torch
 
 from . import checkpoints, cost
-from .basicvsr import BasicVSR, Plan
+from .basicvsr import BasicVSR
 from .calibration import calibration_clips, wide_clips
 from .datasets import Pair
 from .experiments import clips, teacher_of, validation_psnr
 from .frames import InputError, repo_root
 from .results import write_text
 from .structured import Target, allocate, channel_scores, cut
-from .training import TRUNKS, Teacher, finetune, finetuning_recipe
+from .training import Teacher, finetune, finetuning_recipe
 from .unstructured import Masks
 
 # %% ../nbs/35_shrink.ipynb #8b6a1f50
@@ -174,14 +174,8 @@ def finetune_file(model:Path,                # a checkpoint of any layout
     alive = Masks.of(student)
     psnr_before, state = validation_psnr(student, held_out), _folder(student, pairs, about)/'training.pt'
     if note: note(f'fine-tuning on {len(pairs)} clips; {psnr_before:.2f} dB before')
-    with _taught_by(taught, student) if taught else nullcontext() as by:
+    with Teacher.of(taught, student) if taught else nullcontext() as by:
         finetune(student, pairs, recipe, callbacks=[alive], state=state, progress=note is not None and 'fine-tuning', penalties=[by] if by else [])
     found = Tuned(student, iterations, psnr_before, validation_psnr(student, held_out), tuple(p.name for p in held_out), Path(teacher).name if teacher else '')
     checkpoints.save(student, output, provenance={name: value for name, value in vars(found).items() if name != 'model'} | dict(source=Path(model).name, source_sha256=checkpoints.sha256(model), data=str(data)), dtype=torch.float16)
     return found
-
-def _taught_by(dense, student)->Teacher:
-    "A teacher of any widths; which of its channels a narrower student has kept is not known, so then only its output is looked at"
-    widths = {name: (getattr(Plan.of(student), side).stream, getattr(Plan.of(dense), side).stream) for name, side in zip(TRUNKS, ('backward', 'forward'))}
-    if all(a == b for a, b in widths.values()): return Teacher(dense, student, {name: range(a) for name, (a, _) in widths.items()})
-    return Teacher(dense, student, {})

@@ -327,6 +327,12 @@ class Teacher:
         self.left, self.output, self.states = {name: torch.as_tensor(list(channels)) for name, channels in left.items()}, output, states
         self.seen, self.shown = ({name: [] for name in TRUNKS} for _ in range(2))
 
+    @classmethod
+    def of(cls, dense:BasicVSR, student:BasicVSR)->'Teacher':
+        "Of a student of any widths; which channels a narrower one has kept is not known, so then only its output is looked at"
+        widths = {name: [getattr(net, name).first.out_channels for net in (dense, student)] for name in TRUNKS}
+        return cls(dense, student, {name: range(width) for name, (width, _) in widths.items()} if all(a == b for a, b in widths.values()) else {})
+
     def __enter__(self):
         def note(states, name, always):
             def hook(trunk, given):

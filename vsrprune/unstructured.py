@@ -218,8 +218,8 @@ class Gradual:
 
     def sparsity_at(self, iteration:int)->float:
         "Cubic from `start` to `sparsity`, in steps; so too is the part that layers with a share of their own have of it"
-        steps = min(iteration, self.end) if iteration >= self.end else iteration//self.every*self.every
-        return self.sparsity + (self.start - self.sparsity)*(1 - steps/self.end)**3
+        reached = self.end if iteration >= self.end else iteration//self.every*self.every
+        return self.sparsity + (self.start - self.sparsity)*(1 - reached/self.end)**3
 
     @torch.no_grad()
     def __call__(self, model:nn.Module, iteration:int=-1):

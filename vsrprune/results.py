@@ -479,9 +479,15 @@ def _told(rows:pd.DataFrame, key:str, template:str)->str:
     row = rows.loc[key]
     return template.format(network=row.network, **{column: show(row[column]) for column, show in FORMATS.items() if column in row})
 
+def _comparable(rows:pd.DataFrame, variant:str)->pd.DataFrame:
+    "The rows of a variant, by magnitude or norm, at the paper's ratios; all of them where none is the paper's"
+    found = rows[rows.index.str.fullmatch(rf'{variant}-[\d.]+')]
+    same = found[found.ratio.isin(rows.ratio[rows.source == PAPER])]
+    return same if len(same) else found
+
 def _span(rows:pd.DataFrame, variant:str, column:str)->str:
-    "From the smallest to the largest value of a variant's ratios"
-    values = rows.loc[rows.index.str.fullmatch(rf'{variant}-[\d.]+'), column]
+    "From the smallest to the largest value of a variant's ratios, as far as the paper has them"
+    values = _comparable(rows, variant)[column]
     ends = list(dict.fromkeys(FORMATS[column](v) for v in (values.min(), values.max())))
     return ' to '.join(ends)
 
@@ -552,7 +558,7 @@ def _row_numbers(records)->dict[str, str]:
     ours, variant = _all_rows(records), f'unstructured-{_paper_scope(records)}'
     tables = ablation_table(records), *([_named_sweep(records)] if _swept(records) else []), _named_weights(records), ours       # bicubic and dense are in two; there is more about them in the last
     values = {f'{key}.{c}': FORMATS[c](row[c]) for table in tables for key, row in table.iterrows() for c in table if c in FORMATS}
-    most = ours.ratio[ours.index.str.startswith(variant)].idxmax()
+    most = _comparable(ours, variant).ratio.idxmax()
     scope = {'global': 'one ranking over the whole network', 'layer': 'each layer ranked by itself'}[_paper_scope(records)]
     return values | {f'most.{c}': values[f'{most}.{c}'] for c in FORMATS if f'{most}.{c}' in values} | {'most.ratio': _percent(ours.ratio[most]), 'scope': scope}
 

@@ -624,8 +624,11 @@ def _draw_legend(ax, ncols:int):
     ax.figure.legend(*ax.get_legend_handles_labels(), loc='outside lower center', ncols=ncols, frameon=False, handlelength=2, columnspacing=0.9)
 
 def _ticks(ratios:pd.Series)->list[float]:
-    "Each pruned ratio once, in percent"
-    return sorted({float(_percent(ratio)) for ratio in ratios if ratio > 0})
+    "Each pruned ratio once, in percent, but those that would stand on the one before"
+    every = sorted({float(_percent(ratio)) for ratio in ratios if ratio > 0})
+    ticks = every[:1]
+    for tick in every[1:]: ticks += [tick]*(tick - ticks[-1] > (every[-1] - every[0])/6)
+    return ticks
 
 # %% ../nbs/30_results.ipynb #eab91497
 def _draw_comparison(axes, records, method, column, xlabel):

@@ -23,6 +23,7 @@ from pydantic import Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as safetensors_bytes
 from torch import nn
+from torch.nn.utils import parametrize
 
 from .basicvsr import BasicVSR, FlowWidths, Plan
 from .flow import SPyNet, spynet_widths
@@ -202,6 +203,16 @@ def _checksum(tensors, metadata)->str:
     return digest.hexdigest()
 
 # %% ../nbs/05_checkpoints.ipynb #b558e250
+def _plain(model):
+    "The network itself where its weights are computed from others, such as a direction and a length; else the same one"
+    parametrised = [module for module in model.modules() if parametrize.is_parametrized(module)]
+    if not parametrised: return model
+    twin = copy.deepcopy(model)
+    for module in twin.modules():
+        if parametrize.is_parametrized(module):
+            for name in list(module.parametrizations): parametrize.remove_parametrizations(module, name)
+    return twin
+
 def _check(model, where):
     "Raise unless the network can be built again from its widths, so that nothing is saved that could not be loaded"
     if not isinstance(model, (BasicVSR, SPyNet)): raise InputError(f'{where}: only BasicVSR and SPyNet are saved, not {type(model).__name__}.')
@@ -229,7 +240,7 @@ def save(model:nn.Module,                  # a BasicVSR or SPyNet of any widths
          compress:bool=False,              # half precision, zeros and other redundancy squeezed out
         )->Path:
     "Write weights, plan and provenance as one safetensors file; whole or not at all"
-    path = Path(path)
+    path, model = Path(path), _plain(model)
     if path.suffix != '.safetensors': raise InputError(f'{path}: our checkpoints are named .safetensors.')
     _check(model, path)
     plan = Plan.of(model).model_dump_json() if isinstance(model, BasicVSR) else json.dumps(dict(flow=spynet_widths(model.state_dict())))

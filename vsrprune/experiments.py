@@ -41,7 +41,7 @@ from .profiles import ABLATED, Profile, Removal, Zeroing, structured_options
 from .results import Cost, Record, Speedup, read_records, record_name, write_record, write_text
 from .structured import LOOKING, allocate, channel_scores, cut, prune_filters, prune_misaligned, removed_share
 from .training import TRUNKS, Recipe, Teacher, finetuning_recipe, has_bfloat16, train
-from .unstructured import Gradual, choose, prune_weights, repair_weights, weight_scores
+from .unstructured import Gradual, choose, prune_weights, repair_weights, sensitivity, spared, weight_scores
 
 # %% ../nbs/32_experiments.ipynb #9c011c70
 def environment()->dict:
@@ -207,12 +207,23 @@ def _score_pruned(model, profile, started, seed, **fields):
     path = save_weights(model, profile, record_name(stage='pruned', seed=seed, **{k: v for k, v in fields.items() if k not in ('ratio', 'experiment')}))
     return measure(profile, path, started, stage='pruned', seed=seed, **fields)
 
+def _spared_shares(profile, zeroing, dense, seed)->dict[str, float]:
+    "Shares of all layers but the last, which makes up the total, by a scan of two calibration clips; with what may be looked at, kept in a file"
+    path = profile.runs/'scans'/f'{zeroing.criterion}-s{seed}.csv'
+    if not path.exists():
+        lq, gt = (clips[:2] for clips in calibration(profile, seed))
+        scan = sensitivity(dense, lq, gt, criterion=zeroing.criterion, seed=seed)
+        with replacing(path) as beside: scan.to_csv(beside, index=False)
+    return dict(list(spared(pd.read_csv(path), zeroing.sparsity).items())[:-1])
+
 def zero_weights(profile:Profile, zeroing:Zeroing, seed:int=0)->tuple:
     "(pruned, repaired or None, masks, lambda of the repair, dense) of a line of weights; what is pruned little by little is dense still"
     dense, looks = dense_network(profile), zeroing.repair or zeroing.criterion in unstructured.LOOKING
     clips, (pruned, repaired, ridge) = calibration(profile, seed)[0] if looks else None, (copy.deepcopy(dense), None, None)
-    if zeroing.gradual: return pruned, None, Gradual(zeroing.sparsity, max(profile.finetuning.iterations//2, 1), 20, 0., zeroing.criterion, zeroing.scope, zeroing.pattern, clips=clips, seed=seed), None, dense
-    masks = choose(weight_scores(dense, zeroing.criterion, clips, seed), zeroing.sparsity, zeroing.scope, zeroing.pattern)
+    ratios = _spared_shares(profile, zeroing, dense, seed) if zeroing.scope == 'sensitivity' else None
+    chosen = dict(scope='layer' if ratios else zeroing.scope, pattern=zeroing.pattern, ratios=ratios)
+    if zeroing.gradual: return pruned, None, Gradual(zeroing.sparsity, max(profile.finetuning.iterations//2, 1), 20, 0., zeroing.criterion, **chosen, clips=clips, seed=seed), None, dense
+    masks = choose(weight_scores(dense, zeroing.criterion, clips, seed), zeroing.sparsity, **chosen, max_ratio=zeroing.max_ratio or 1.)
     masks(pruned)
     if zeroing.repair: repaired, ridge = repair_weights(pruned, dense, masks, clips, wide_clips(training_clips(profile)[0]), profile.calibration.ridge or RIDGE)
     return pruned, repaired, masks, ridge, dense
@@ -396,7 +407,7 @@ def _with_plan(record:Record, profile:Profile)->Record:
     return record.model_copy(update=dict(env=record.env | dict(plan=plans[0]))) if plans else record
 
 def _chosen(records:list[Record])->list[Record]:
-    "Records, with those marked whose method does best on validation clips: at its share of the weights; at its share of the MACs and its length, where time is asked for too only what was made to meet it"
+    "Records, with those marked whose method does best on validation clips: at its share of the weights; at its share of the MACs and its length, where time is asked for too only what was made to meet it, and where some have several seeds only those"
     def kind(r): return r.options.get('target', r.ratio_asked), r.iterations
     def how(r): return tuple(sorted(r.options.items()))
     def judged(r): return r.method == 'unstructured' or (r.method, r.experiment) == ('structured', 'sweep')
@@ -405,6 +416,7 @@ def _chosen(records:list[Record])->list[Record]:
     tuned = [r for r in tuned if kind(r) not in unknown]
     in_time, best = {kind(r) for r in tuned if 'within' in r.options}, {}
     for r in (r for r in tuned if 'within' in r.options or kind(r) not in in_time): best.setdefault(kind(r), {}).setdefault(how(r), []).append(r.env['training']['validation_psnr'])
+    best = {of: {way: psnr for way, psnr in ways.items() if len(psnr) == max(map(len, ways.values()))} for of, ways in best.items()}
     chosen = {(of[0], max(ways, key=lambda way: np.mean(ways[way]))) for of, ways in best.items()}
     return [r.model_copy(update=dict(chosen=(kind(r)[0], how(r)) in chosen)) if judged(r) or r.experiment == 'sweep' else r for r in records]
 

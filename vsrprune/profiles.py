@@ -55,7 +55,8 @@ class Zeroing(Document):
     "Weights set to zero by one method"
     sparsity: Ratio                             # share of all Conv2d weights
     criterion: Literal['magnitude', 'lamp', 'activation', 'obs', 'random'] = 'magnitude'     # see `unstructured.CRITERIA`
-    scope: Scope = 'layer'
+    scope: Literal['layer', 'global', 'sensitivity'] = 'layer'     # the last: each layer its own share, see `unstructured.spared`
+    max_ratio: Ratio|None = None                # what a layer loses at most, where all are ranked together
     pattern: Annotated[str, Field(pattern=r'^(free|kernel|[1-9]\d*:[1-9]\d*)$')] = 'free'
     gradual: bool = False                       # along a cubic curve over the first half of the fine-tuning, instead of at once
     repair: bool = False                        # least squares before fine-tuning
@@ -66,7 +67,8 @@ class Zeroing(Document):
     def options(self)->dict:
         "What tells its records from others; nothing is said of plain magnitude"
         unlike = {name: getattr(self, name) for name, plain in (('criterion', 'magnitude'), ('pattern', 'free')) if getattr(self, name) != plain}
-        return unstructured_options(self.scope) | unlike | {name: True for name in ('gradual', 'repair', 'teacher') if getattr(self, name)}
+        limit = dict(limit=f'most={self.max_ratio:g}') if self.max_ratio else {}
+        return unstructured_options(self.scope) | limit | unlike | {name: True for name in ('gradual', 'repair', 'teacher') if getattr(self, name)}
 
     @property
     def name(self)->str: return '-'.join(option_words(self.options))
@@ -188,6 +190,8 @@ def _check_weights(path, zeroings):
     if twice := [name for name in names if names.count(name) > 1]: raise InputError(f"{path}: weights are pruned by '{twice[0][0]}' to {twice[0][1]:g} twice.")
     for z in zeroings:
         n, _, m = z.pattern.partition(':')
+        if z.max_ratio and z.scope != 'global': raise InputError(f"{path}: '{z.name}': max_ratio limits layers that are ranked together; with scope 'global' only.")
+        if m and z.scope == 'sensitivity': raise InputError(f"{path}: '{z.name}': {z.pattern} leaves every layer the same share; with scope 'layer' only.")
         if z.gradual and (z.repair or m): raise InputError(f"{path}: '{z.name}': little by little there is nothing to repair before, and no N of M on the way; prune at once.")
         if m and abs(1 - int(n)/int(m) - z.sparsity) > 1e-9: raise InputError(f"{path}: '{z.name}': {z.pattern} leaves {n} of {m} weights, so its sparsity is {1 - int(n)/int(m):g}, not {z.sparsity:g}.")
 

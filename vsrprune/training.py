@@ -119,6 +119,7 @@ def _load_state(path, parts, recipe, data)->list:
     if state.get('data', data) != data: raise InputError(f'{path}: this training state belongs to other clips; resume with those or delete the file.')
     try:
         for name, part in parts.items(): part.load_state_dict(state[name])
+    except InputError as e: raise InputError(f'{path}: {e}') from None      # a callback says what does not fit
     except (RuntimeError, ValueError, KeyError): raise InputError(f'{path}: this training state belongs to another network; delete it to start anew.') from None
     return state['losses']
 
@@ -203,7 +204,7 @@ def _kept_good(state:Path)->str:
 class _Run:
     "What a training holds: network, average, optimizer, device"
     def __init__(self, network, recipe):
-        self.recipe, self.accelerator = recipe, _accelerator(recipe)
+        self.recipe, self.accelerator, self.weighed = recipe, _accelerator(recipe), []
         if self.accelerator.device.type == 'cpu':
             keep_memory()
             torch.set_flush_denormal(True)      # weights and moments that fade towards zero would slow a processor down many times
@@ -230,13 +231,23 @@ class _Run:
         lq = to(lq)
         out = self.wrapped(lq, tuple(map(to, flows))) if flows else self.wrapped(lq)
         loss = loss_of(out, to(gt))      # Accelerate returns float32 whatever it computes in
-        with self.accelerator.autocast(): loss = loss + sum(penalty(self.network, lq, out) for penalty in penalties)
+        with self.accelerator.autocast(): added = sum((penalty(self.network, lq, out) for penalty in penalties), torch.zeros_like(loss))
+        self._weigh(iteration, loss, added)
+        loss = loss + added
         told = self.accelerator.reduce(loss.detach(), 'mean')
         if told.isfinite():                     # the weights of a network that has diverged are left as they were
             self.optimizer.zero_grad()
             self.accelerator.backward(loss)
             self.optimizer.step()
         return told.item()
+
+    def _weigh(self, iteration, loss, added):
+        "Raise `Diverged` where over twenty iterations penalties weigh a hundred times what the picture does"
+        self.weighed.append((loss.detach(), added.detach()))
+        if len(self.weighed) < 20: return
+        shares = self.accelerator.reduce(torch.tensor(self.weighed, device=self.accelerator.device).sum(0), 'mean').tolist()
+        self.weighed.clear()
+        if shares[1] > 100*shares[0] > 0: raise Diverged(f'training: at iteration {iteration} the penalties are {shares[1]/shares[0]:.3g} times the loss; weigh them less.')
 
     def close(self):
         "The network as it was: float32, copyable, in eval mode"

@@ -110,19 +110,20 @@ def _own_shares(layers, ratios)->dict[str, float]:
     matched = {name: next((share for pattern, share in ratios.items() if fnmatch(name, pattern)), None) for name in layers}
     return {name: share for name, share in matched.items() if share is not None}
 
-def _ranked(scores, share, scope)->dict[str, torch.Tensor]:
-    "Boolean and flat, by layer: which of these go, `share` of all of them"
+def _ranked(scores, share, scope, most)->dict[str, torch.Tensor]:
+    "Boolean and flat, by layer: which of these go, `share` of all of them and at most `most` of one"
     if scope == 'layer': return {name: _smallest(s, round(share*len(s))) for name, s in scores.items()}
-    together = torch.cat([s.double() for s in scores.values()])
+    if share > most: raise InputError(f'pruning: {share:.3g} of the weights cannot go where no layer loses more than {most:g}; raise `max_ratio`.')
+    together = torch.cat([s.double().masked_fill(~_smallest(s, max(round(most*len(s)), int(share*len(s)))), torch.inf) for s in scores.values()])
     return dict(zip(scores, _smallest(together, round(share*len(together))).split([len(s) for s in scores.values()])))
 
-def _dead(scores, share, scope, ratios)->dict[str, torch.Tensor]:
+def _dead(scores, share, scope, ratios, most=1.)->dict[str, torch.Tensor]:
     "Flat masks of what goes; layers with a share of their own first, the others make up the total"
     own = _own_shares(scores, ratios)
     dead, rest = {name: _smallest(scores[name].flatten(), round(own[name]*scores[name].numel())) for name in own}, {name: s.flatten() for name, s in scores.items() if name not in own}
     free, left = sum(map(len, rest.values())), round(share*sum(s.numel() for s in scores.values())) - sum(int(d.sum()) for d in dead.values())
     if not 0 <= left <= free: raise InputError(f'pruning: a sparsity of {share:g} cannot be reached with the shares that single layers have of their own; change `ratios` or the sparsity.')
-    return dead | (_ranked(rest, left/free, scope) if rest else {})
+    return dead | (_ranked(rest, left/free, scope, most) if rest else {})
 
 # %% ../nbs/10_unstructured.ipynb #dde75f90
 def _pattern(text)->tuple[int, int]|str:
@@ -150,11 +151,13 @@ def choose(scores:dict[str, torch.Tensor],     # from `weight_scores`
            scope:str='layer',                  # 'layer': the same share of each; 'global': one ranking over all layers
            pattern:str='free',                 # 'free', 'kernel' (whole kernels) or 'N:M', such as '2:4'
            ratios:dict[str, float]|None=None,  # shares of their own, by name or pattern of names; 0 leaves layers out
+           max_ratio:float=1.0,                # what a layer loses at most where they are ranked together
           )->Masks:
     "Masks that take the lowest scores away; as many as asked for, exactly, of weights or of kernels"
     kind = _pattern(pattern)
     if scope not in ('layer', 'global'): raise InputError(f"pruning: scope is 'global' or 'layer', got {scope!r}.")
     if not scores: raise InputError('pruning: the network has no Conv2d layer.')
+    if not 0 < max_ratio <= 1: raise InputError(f'pruning: `max_ratio` is a share between 0 and 1, got {max_ratio!r}.')
     if isinstance(kind, tuple):
         own = _own_shares(scores, ratios or {})
         if sparsity not in (None, 1 - kind[0]/kind[1]) or any(own.values()): raise InputError(f'pruning: {pattern} leaves {kind[0]} of {kind[1]} weights, so no other share can be asked for; layers may be left out.')
@@ -163,23 +166,24 @@ def choose(scores:dict[str, torch.Tensor],     # from `weight_scores`
         if not isinstance(sparsity, (int, float)) or isinstance(sparsity, bool) or not 0 < sparsity < 1:
             raise InputError(f'pruning: sparsity is a share of the weights between 0 and 1 (half of them: 0.5), got {sparsity!r}.')
         ranked = {name: s.sum((2, 3)) if kind == 'kernel' else s for name, s in scores.items()}
-        dead = _dead(ranked, sparsity, scope, ratios or {})
+        dead = _dead(ranked, sparsity, scope, ratios or {}, max_ratio)
         if kind == 'kernel': dead = {name: d.repeat_interleave(scores[name][0, 0].numel()) for name, d in dead.items()}
     if emptied := [name for name, d in dead.items() if d.all()]:
-        raise InputError(f"pruning: at a sparsity of {sparsity:g} nothing is left of layer '{emptied[0]}'; ask for less, give it a share of its own, or prune by layer.")
+        raise InputError(f"pruning: at a sparsity of {sparsity:g} nothing is left of layer '{emptied[0]}'; ask for less, set `max_ratio`, give the layer a share of its own, or prune by layer.")
     return Masks({name: ~dead[name].view_as(s) for name, s in scores.items()})
 
 def prune_weights(model:nn.Module,                 # pruned in place
-                  sparsity:float|None=None,        # as for `choose`, and so are scope, pattern and ratios
+                  sparsity:float|None=None,        # as for `choose`, and so are scope, pattern, ratios and max_ratio
                   scope:str='global',
                   criterion:str='magnitude',       # as for `weight_scores`, and so are clips and seed
                   pattern:str='free',
                   ratios:dict[str, float]|None=None,
+                  max_ratio:float=1.0,
                   clips:torch.Tensor|None=None,
                   seed:int=0,
                  )->Masks:                         # to be called after each training step
     "Set the Conv2d weights of least worth to zero, exactly as many as asked for"
-    masks = choose(weight_scores(model, criterion, clips, seed), sparsity, scope, pattern, ratios)
+    masks = choose(weight_scores(model, criterion, clips, seed), sparsity, scope, pattern, ratios, max_ratio)
     masks(model)
     return masks
 

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['RENAMES', 'BOOKKEEPING', 'Layout', 'BRING', 'RELATIVES', 'PUBLISHED', 'PLAIN', 'COMPRESSED', 'FORMAT', 'LEVEL',
-           'our_names', 'their_names', 'sha256', 'published', 'Header', 'save', 'FlowPlan', 'load', 'provenance',
-           'export', 'convert']
+           'our_names', 'their_names', 'sha256', 'published', 'Header', 'unparametrise', 'save', 'FlowPlan', 'load',
+           'provenance', 'export', 'convert']
 
 # %% ../nbs/05_checkpoints.ipynb #7ed2ad67
 import copy
@@ -203,15 +203,19 @@ def _checksum(tensors, metadata)->str:
     return digest.hexdigest()
 
 # %% ../nbs/05_checkpoints.ipynb #b558e250
-def _plain(model):
-    "The network itself where its weights are computed from others, such as a direction and a length; else the same one"
-    parametrised = [module for module in model.modules() if parametrize.is_parametrized(module)]
-    if not parametrised: return model
-    twin = copy.deepcopy(model)
-    for module in twin.modules():
-        if parametrize.is_parametrized(module):
-            for name in list(module.parametrizations): parametrize.remove_parametrizations(module, name)
-    return twin
+def unparametrise(model:nn.Module)->nn.Module:     # the same one
+    "Make weights that are computed from others (torch.nn.utils.parametrize), such as a direction and a length, weights again, in place"
+    for module in list(model.modules()):
+        if not parametrize.is_parametrized(module): continue
+        kind = type(module)      # copies share it, and torch takes properties away from it
+        module.__class__ = type(kind.__name__, kind.__bases__, dict(vars(kind)))
+        for name, of in list(module.parametrizations.items()):
+            learns = any(p.requires_grad for p in of.parameters(recurse=False))
+            of.requires_grad_()      # what does not learn would come back as a buffer
+            parametrize.remove_parametrizations(module, name)
+            getattr(module, name).requires_grad_(learns)
+        if 'bias' in module._parameters: module._parameters['bias'] = module._parameters.pop('bias')      # after the weight, as in a new layer: a compressed file goes by the order
+    return model
 
 def _check(model, where):
     "Raise unless the network can be built again from its widths, so that nothing is saved that could not be loaded"
@@ -240,7 +244,7 @@ def save(model:nn.Module,                  # a BasicVSR or SPyNet of any widths
          compress:bool=False,              # half precision, zeros and other redundancy squeezed out
         )->Path:
     "Write weights, plan and provenance as one safetensors file; whole or not at all"
-    path, model = Path(path), _plain(model)
+    path, model = Path(path), unparametrise(copy.deepcopy(model)) if any(map(parametrize.is_parametrized, model.modules())) else model
     if path.suffix != '.safetensors': raise InputError(f'{path}: our checkpoints are named .safetensors.')
     _check(model, path)
     plan = Plan.of(model).model_dump_json() if isinstance(model, BasicVSR) else json.dumps(dict(flow=spynet_widths(model.state_dict())))

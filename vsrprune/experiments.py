@@ -7,8 +7,8 @@ __all__ = ['PUBLISHED_SIZE', 'environment', 'commit', 'clips', 'training_clips',
            'dense_network', 'costs', 'measure', 'measure_dense', 'validation_psnr', 'try_learning_rate',
            'learning_rate', 'finetune_network', 'finetune_dense', 'zero_weights', 'run_unstructured', 'run_structured',
            'calibration', 'plan_path', 'make_plan', 'removal_plan', 'remove_filters', 'teacher_of', 'try_removal',
-           'removal_rate', 'run_removal', 'run_ablation', 'speed_path', 'machines', 'measure_speed', 'compute_missing',
-           'finished_records', 'profile_records', 'take_up', 'estimate_report']
+           'removal_rate', 'run_removal', 'regularise', 'run_aware', 'run_ablation', 'speed_path', 'machines',
+           'measure_speed', 'compute_missing', 'finished_records', 'profile_records', 'take_up', 'estimate_report']
 
 # %% ../nbs/32_experiments.ipynb #61288c56
 import copy
@@ -19,7 +19,7 @@ import subprocess
 import time
 import warnings
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -37,8 +37,9 @@ from .cost import Timings
 from .datasets import BENCHMARKS, clip_pairs, data_root
 from .frames import InputError, replacing, repo_root
 from .metrics import bicubic, evaluate, psnr
-from .profiles import ABLATED, Profile, Removal, Zeroing, structured_options
-from .results import Cost, Record, Speedup, read_records, record_name, write_record, write_text
+from .profiles import ABLATED, Aware, Profile, Removal, Zeroing, structured_options
+from .results import Cost, Record, Speedup, option_words, read_records, record_name, write_record, write_text
+from .sparsity import Pressure, PruningAware, View
 from .structured import LOOKING, allocate, channel_scores, cut, prune_filters, prune_misaligned, removed_share
 from .training import TRUNKS, Recipe, Teacher, finetuning_recipe, has_bfloat16, train
 from .unstructured import Gradual, choose, prune_weights, repair_weights, sensitivity, spared, weight_scores
@@ -147,14 +148,14 @@ def _recipe(profile:Profile, lr:float, iterations:int, seed:int)->Recipe:
     how = profile.finetuning
     return finetuning_recipe(iterations, lr, seed, how.batch, how.frames, how.size, how.flow_scale)
 
-def _train(model, profile, name, recipe, callbacks=(), progress=False, teacher=None):
+def _train(model, profile, name, recipe, callbacks=(), progress=False, teacher=None, aware=None):
     "Train, resuming if interrupted: the curve, and what the record says about the training"
     pairs, used = training_clips(profile)
-    crops, about = recipe.crops(pairs), asdict(recipe) | dict(clips=len(pairs), data=used) | (dict(teacher=dict(output=teacher.output, states=teacher.states)) if teacher else {})
+    crops, about = recipe.crops(pairs), asdict(recipe) | dict(clips=len(pairs), data=used) | (dict(teacher=dict(output=teacher.output, states=teacher.states)) if teacher else {}) | (dict(aware=aware.about) if aware else {})
     key = hashlib.sha256(json.dumps([about, crops.digest]).encode())
     for weights in model.state_dict().values(): key.update(weights.detach().cpu().contiguous().numpy())
     with teacher or nullcontext():
-        history = train(model, crops, recipe, callbacks, profile.runs/'states'/f'{name}-{key.hexdigest()[:12]}.pt', progress=progress and name, penalties=[teacher] if teacher else [])
+        history = train(model, crops, recipe, callbacks, profile.runs/'states'/f'{name}-{key.hexdigest()[:12]}.pt', progress=progress and name, penalties=[penalty for penalty in (teacher, aware) if penalty])
     with replacing(profile.runs/'curves'/f'{name}.csv') as beside: history.to_csv(beside, index=False)
     return history, about
 
@@ -187,20 +188,28 @@ def learning_rate(profile:Profile)->tuple[float, dict]:
 
 # %% ../nbs/32_experiments.ipynb #e5c26588
 def finetune_network(model, profile, callbacks, progress, seed, iterations=None, rate=None, teacher=None, **fields):
-    "Fine-tune by the profile's recipe, save, score: (record, curve)"
+    "Fine-tune by the profile's recipe, save, score: (record, curve); to twice its iterations what went through them already"
     started = time.perf_counter()
     lr, tried = rate or learning_rate(profile)
-    recipe = _recipe(profile, lr, iterations or profile.finetuning.iterations, seed)
+    done, iterations = profile.finetuning.iterations*profile.once_more(iterations), iterations or profile.finetuning.iterations
+    recipe = replace(_recipe(profile, lr, iterations - done, seed), stream=2 if done else 1)      # other crops than before
     name = record_name(stage='finetuned', seed=seed, **{k: v for k, v in fields.items() if k not in ('ratio', 'experiment')})
     history, about = _train(model, profile, name, recipe, callbacks, progress, teacher)
     validation = validation_psnr(model, training_clips(profile, 'validation')[0])
     path = save_weights(model, profile, name)
-    return measure(profile, path, started, about | dict(lr_tried=tried, validation_psnr=validation), stage='finetuned', iterations=recipe.iterations, seed=seed, **fields), history
+    return measure(profile, path, started, about | dict(lr_tried=tried, validation_psnr=validation), stage='finetuned', iterations=iterations, seed=seed, **fields), history
+
+def _finetuned(profile, run, **fields)->BasicVSR:
+    "What a run left whose record has these fields; run now where it is not there"
+    path = profile.runs/'weights'/f"{record_name(stage='finetuned', **fields)}.safetensors"
+    if not path.exists(): run()
+    return checkpoints.load(path)
 
 def finetune_dense(profile:Profile, seed:int=0, progress:bool=False, iterations:int|None=None):
     "Train the dense network on, as long as pruned ones are fine-tuned: (record, curve)"
     options = dict(iterations=iterations) if iterations else {}
-    return finetune_network(dense_network(profile), profile, (), progress, seed, iterations, method='dense', options=options)
+    model = _finetuned(profile, lambda: finetune_dense(profile, seed, progress), method='dense', seed=seed) if profile.once_more(iterations) else dense_network(profile)
+    return finetune_network(model, profile, (), progress, seed, iterations, method='dense', options=options)
 
 # %% ../nbs/32_experiments.ipynb #286ac767
 def _score_pruned(model, profile, started, seed, **fields):
@@ -318,8 +327,39 @@ def run_removal(profile:Profile, removal:Removal, seed:int=0, progress:bool=Fals
     records = [scored(model, stage) for stage, model in (('pruned', small), ('repaired', repaired)) if stage in removal.stages]
     if 'finetuned' not in removal.stages: return records, None, report
     student = repaired or small
+    if profile.once_more(removal.iterations): student = _finetuned(profile, lambda: run_removal(profile, removal.briefly, seed, progress), method='structured', options=removal.briefly.options, seed=seed)
     tuned, history = finetune_network(student, profile, (), progress, seed, removal.iterations, removal_rate(profile, removal), teacher_of(dense, student, report) if removal.teacher else None, **fields)
     return [*records, tuned], history, report
+
+# %% ../nbs/32_experiments.ipynb #5c435eaa
+def regularise(profile:Profile, line:Aware, seed:int=0, progress:bool=False)->tuple:
+    "Pruning-aware training of the dense network: (network with what was put on, `PruningAware`, `View`, curve, what the record says)"
+    dense, widths, iterations = dense_network(profile), removal_plan(profile, line)['widths'], profile.finetuning.iterations
+    scores = channel_scores(dense, line.criterion, calibration(profile, seed)) if line.criterion in LOOKING else None
+    model, pairs = copy.deepcopy(dense), training_clips(profile, 'validation')[0]
+    aware = PruningAware(model, widths, Pressure(iterations, line.alpha, refresh=line.refresh, rate=line.rate), line.form, line.align, scores)
+    view = View(aware, lambda network: validation_psnr(network, pairs), max(iterations//10, 1))
+    lr, tried = learning_rate(profile)
+    name = '-'.join(['aware', *option_words({key: value for key, value in line.options.items() if key != 'repair'}), f's{seed}'])      # with repair after it or without, the training is the same
+    history, about = _train(model, profile, name, _recipe(profile, lr, iterations, seed), [aware, view], progress, Teacher.of(dense, model) if line.teacher else None, aware)
+    return model, aware, view, history, about | dict(lr_tried=tried, view=view.history.round(6).to_dict('list'))
+
+def run_aware(profile:Profile, line:Aware, seed:int=0, progress:bool=False)->tuple:
+    "One line of pruning-aware training: (records by stage, curves of both trainings, `View`, what was removed from each group)"
+    started, iterations = time.perf_counter(), profile.finetuning.iterations
+    model, aware, view, first, about = regularise(profile, line, seed, progress)
+    small, report = aware.surgery(model)
+    repaired = aware.surgery(model, lq=calibration(profile, seed)[0], ridge=profile.calibration.ridge or RIDGE, watched=wide_clips(training_clips(profile)[0])) if line.repair else (None, None)
+    fields = dict(experiment='aware', method='pruning_aware', options=line.options)
+    def scored(network, stage, removed, training=None, repair=None):
+        path = save_weights(network, profile, record_name('pruning_aware', stage, line.options, seed=seed))
+        return measure(profile, path, started, training, repair, stage=stage, iterations=iterations, seed=seed, ratio=removed, **fields)
+    records = [scored(model, 'regularised', 0., about), scored(small, 'pruned', removed_share(report))]
+    if line.repair: records.append(scored(repaired[0], 'repaired', removed_share(report), repair=dict(ridge=repaired[1].attrs['ridge'])))
+    student = repaired[0] or small
+    tuned, second = finetune_network(student, profile, (), progress, seed, 2*iterations, removal_rate(profile, line.plain),
+                                     teacher_of(dense_network(profile), student, report) if line.teacher else None, ratio=removed_share(report), **fields)
+    return [*records, tuned], (first, second), view, report
 
 # %% ../nbs/32_experiments.ipynb #d9bb8919
 def run_ablation(profile:Profile, part:str)->list[Record]:
@@ -385,6 +425,9 @@ def compute_missing(profile:Profile):
     for removal in profile.sweep:
         for seed in removal.seeds or profile.seeds:
             if lacks('structured', removal.stages[-1], removal.options, 0, seed): run_removal(profile, removal, seed)
+    for line in profile.aware:
+        for seed in line.seeds or profile.seeds:
+            if lacks('pruning_aware', 'finetuned', line.options, 0, seed): run_aware(profile, line, seed)
     for zeroing in profile.zeroings:
         for seed in zeroing.seeds or profile.seeds:
             if lacks('unstructured', 'finetuned', zeroing.options, zeroing.sparsity, seed): run_unstructured(profile, zeroing, seed)
@@ -402,23 +445,23 @@ def finished_records(profile:Profile)->list[Record]:
 
 def _with_plan(record:Record, profile:Profile)->Record:
     "The record of a line of the sweep, with the widths it was made with"
-    paths = {plan_path(profile, r) for r in profile.sweep if record.experiment == 'sweep' and record.options in (r.options, r.scratch_options)}
+    paths = {plan_path(profile, r) for r in (*profile.sweep, *profile.aware) if record.experiment in ('sweep', 'aware') and record.options in (r.options, r.scratch_options)}
     plans = [json.loads(path.read_text()) for path in paths if path.exists()]
     return record.model_copy(update=dict(env=record.env | dict(plan=plans[0]))) if plans else record
 
 def _chosen(records:list[Record])->list[Record]:
     "Records, with those marked whose method does best on validation clips: at its share of the weights; at its share of the MACs and its length, where time is asked for too only what was made to meet it, and where some have several seeds only those"
-    def kind(r): return r.options.get('target', r.ratio_asked), r.iterations
+    def kind(r): return r.method, r.options.get('target', r.ratio_asked), r.iterations
     def how(r): return tuple(sorted(r.options.items()))
-    def judged(r): return r.method == 'unstructured' or (r.method, r.experiment) == ('structured', 'sweep')
+    def judged(r): return r.method in ('unstructured', 'pruning_aware') or (r.method, r.experiment) == ('structured', 'sweep')
     tuned = [r for r in records if judged(r) and r.stage == 'finetuned' and r.options.get('criterion') != 'random']     # not the controls
     unknown = {kind(r) for r in tuned if 'validation_psnr' not in r.env.get('training', {})}      # older records; there nothing can be chosen
     tuned = [r for r in tuned if kind(r) not in unknown]
     in_time, best = {kind(r) for r in tuned if 'within' in r.options}, {}
     for r in (r for r in tuned if 'within' in r.options or kind(r) not in in_time): best.setdefault(kind(r), {}).setdefault(how(r), []).append(r.env['training']['validation_psnr'])
     best = {of: {way: psnr for way, psnr in ways.items() if len(psnr) == max(map(len, ways.values()))} for of, ways in best.items()}
-    chosen = {(of[0], max(ways, key=lambda way: np.mean(ways[way]))) for of, ways in best.items()}
-    return [r.model_copy(update=dict(chosen=(kind(r)[0], how(r)) in chosen)) if judged(r) or r.experiment == 'sweep' else r for r in records]
+    chosen = {(*of[:2], max(ways, key=lambda way: np.mean(ways[way]))) for of, ways in best.items()}
+    return [r.model_copy(update=dict(chosen=(*kind(r)[:2], how(r)) in chosen)) if judged(r) or r.experiment == 'sweep' else r for r in records]
 
 def profile_records(profile:Profile,
                     folder:str|Path='',    # of records that are kept; default those of the profile's runs, the missing ones computed
@@ -436,7 +479,7 @@ def take_up(profile:Profile)->list[Record]:     # what was taken
     sha256 = checkpoints.sha256(dense_path(profile) if dense_path(profile).exists() else bring_dense(profile))
     if other := [r.name for r in kept if r.baseline_sha256 != sha256]: raise InputError(f'{profile.kept}: {other[0]} is of another dense network than {dense_path(profile)}; compute all anew with RERUN=1.')
     for record in kept:     # plans first: a record is younger than what it was made from
-        for line in profile.sweep:
+        for line in (*profile.sweep, *profile.aware):
             if line.options == record.options and 'plan' in record.env and not plan_path(profile, line).exists(): write_text(json.dumps(record.env['plan'], indent=1), plan_path(profile, line))
     taken = [record for record in kept if record.name in missing]
     for record in taken: write_record(record, profile.runs/'records')
@@ -468,7 +511,7 @@ def estimate_report(profile:Profile, checkpoint:str='', times:int=3)->dict:
     frame = _seconds(lambda: restore(model, lq), times)/2
     trained = sum(1 for name in profile.record_names if name.endswith('finetuned'))
     once = sum(len(z.seeds or profile.seeds) for z in profile.zeroings) + len(profile.seeds)*len(profile.structured) + len(profile.dense_seeds)
-    iterations = once*how.iterations + sum(n*len(seeds) for n, seeds in profile.lengths.items()) + sum((how.iterations if r.iterations is None else r.iterations)*len(r.seeds or profile.seeds) for r in profile.sweep)
+    iterations = once*how.iterations + sum(n*len(seeds) for n, seeds in profile.lengths.items()) + sum((how.iterations if r.iterations is None else r.iterations)*len(r.seeds or profile.seeds) for r in profile.sweep) + sum(2*how.iterations*len(r.seeds or profile.seeds) for r in profile.aware)
     evaluated = len(profile.record_names) - 1
     if len(how.lr) > 1: iterations += how.trial*len(how.lr)*(1 + len({r.briefly.name for r in profile.sweep if r.iterations != 0}))
     # a training state holds weights and Adam's two moments in float32, and is kept twice; networks are kept in half precision, training clips of REDS' size decoded

@@ -2,8 +2,8 @@
 
 # %% auto #0
 __all__ = ['Ratio', 'Ratios', 'Positive', 'LearningRate', 'Seeds', 'Scope', 'PARTS', 'ABLATED', 'Criterion', 'Allocation',
-           'Finetuning', 'unstructured_options', 'structured_options', 'Zeroing', 'Removal', 'Calibration', 'Asked',
-           'Profile']
+           'Finetuning', 'unstructured_options', 'structured_options', 'Zeroing', 'Removal', 'Calibration', 'Aware',
+           'Asked', 'Profile']
 
 # %% ../nbs/31_profiles.ipynb #37728213
 from pathlib import Path
@@ -90,7 +90,7 @@ class Removal(Document):
     repair: bool = False                        # least squares before fine-tuning
     latency: Ratio|None = None                  # what is kept of the time, at most, by the clock of the machine that makes the plan
     teacher: bool = False                       # the dense network teaches while fine-tuning
-    iterations: Annotated[int, Field(ge=0, strict=True)]|None = None     # of fine-tuning, where not the profile's; 0 for none
+    iterations: Annotated[int, Field(ge=0, strict=True)]|None = None     # of fine-tuning, where not the profile's; 0 for none; twice the profile's: what was fine-tuned is fine-tuned once more
     seeds: Seeds|None = None                    # likewise
 
     @property
@@ -135,6 +135,32 @@ class Calibration(Document):
     size: Positive = 48                         # side of the low-resolution crops, pixels
     ridge: Annotated[float, Field(gt=0)]|None = None    # lambda of repair, where not that of `calibration`
 
+# %% ../nbs/31_profiles.ipynb #f5c0eca9
+class Aware(Removal):
+    "Filters driven to nothing while training, for as long as fine-tuning lasts, then removed; see `sparsity`"
+    iterations: None = None                     # of each of the two trainings: the profile's
+    criterion: Literal['l1', 'reconstruction'] = 'l1'       # by the second, once and for all before training
+    form: Literal['norm', 'gates', 'plain'] = 'norm'        # see `sparsity.FORMS`
+    align: Annotated[float, Field(ge=0)] = 0.0              # see `sparsity.PruningAware`
+    alpha: Annotated[float, Field(gt=0)] = 1e-4             # see `sparsity.Pressure`, and so are these
+    rate: Annotated[float, Field(ge=0)] = 100.0
+    refresh: Annotated[int, Field(ge=0, strict=True)] = 50
+
+    @property
+    def options(self)->dict:
+        "What tells its records from others; nothing is said of what is as usual"
+        unlike = {name: f'{name}={getattr(self, name):g}' for name in ('align', 'alpha', 'rate', 'refresh') if getattr(self, name) != type(self).model_fields[name].default}
+        as_removed, last = super().options, ('repair', 'teacher')
+        return {name: value for name, value in as_removed.items() if name not in last} | dict(form=self.form) | unlike | {name: as_removed[name] for name in last if name in as_removed}
+
+    @property
+    def plain(self)->Removal:
+        "Its counterpart that is pruned at once, whose learning rate it is fine-tuned with"
+        return Removal(macs=self.macs, allocation=self.allocation, latency=self.latency)
+
+    @property
+    def stages(self)->tuple[str, ...]: return ('regularised', 'pruned', *['repaired']*self.repair, 'finetuned')
+
 # %% ../nbs/31_profiles.ipynb #030bffae
 class Asked(Document):
     "What a report is asked for, as it stands in a file"
@@ -156,6 +182,7 @@ class Asked(Document):
     structured: Ratios = ()                     # shares of filters to remove
     ablation: Ratios = ()                       # the same, of single parts and misaligned, without fine-tuning
     sweep: tuple[Removal, ...] = ()             # filters removed down to a share of the MACs
+    aware: tuple[Aware, ...] = ()               # the same by pruning-aware training
     scratch: tuple[str, ...] = ()               # lines of the sweep, by name, whose widths are also trained from nothing, as the dense network was
     recipe: str|None = None                     # of data/weights, that they are trained by; default that of the dense network, `model`
     calibration: Calibration = Calibration()
@@ -223,8 +250,9 @@ class Profile(Asked):
         ablated = [record_name('structured', 'pruned', structured_options(part), ratio, self.seeds[0]) for part in ABLATED for ratio in self.ablation]
         longer = [record_name('dense', 'finetuned', dict(iterations=n), seed=s) for n, seeds in self.lengths.items() for s in seeds]
         swept = [record_name('structured', stage, r.options, seed=s) for r in self.sweep for s in r.seeds or self.seeds for stage in r.stages]
+        aware = [record_name('pruning_aware', stage, r.options, seed=s) for r in self.aware for s in r.seeds or self.seeds for stage in r.stages]
         controls = [record_name('scratch', 'finetuned', options, seed=self.seeds[0]) for options in self.controls.values()]
-        return [record_name('bicubic', 'dense'), record_name('dense', 'dense'), *[record_name('dense', 'finetuned', seed=s) for s in self.dense_seeds], *longer, *pruned, *ablated, *swept, *controls]
+        return [record_name('bicubic', 'dense'), record_name('dense', 'dense'), *[record_name('dense', 'finetuned', seed=s) for s in self.dense_seeds], *longer, *pruned, *ablated, *swept, *aware, *controls]
 
     @property
     def controls(self)->dict[str, dict]:
@@ -234,19 +262,30 @@ class Profile(Asked):
     @property
     def dense_seeds(self)->tuple[int, ...]:
         "Seeds that the dense network is fine-tuned with: those of any network it is compared with"
-        lines = [*self.weights, *(r for r in self.sweep if r.iterations is None)]
+        lines = [*self.weights, *self.aware, *(r for r in self.sweep if r.iterations is None)]
         return tuple(sorted({*self.seeds, *(s for line in lines for s in line.seeds or self.seeds)}))
 
     @property
     def lengths(self)->dict[int, tuple[int, ...]]:
         "Other numbers of iterations that something is fine-tuned for, and the seeds"
-        return {n: tuple(sorted({s for r in self.sweep if r.iterations == n for s in r.seeds or self.seeds})) for n in sorted({r.iterations for r in self.sweep if r.iterations})}
+        runs = [(r.iterations, s) for r in self.sweep if r.iterations for s in r.seeds or self.seeds] + [(2*self.finetuning.iterations, s) for r in self.aware for s in r.seeds or self.seeds]
+        return {n: tuple(sorted({s for length, s in runs if length == n})) for n in sorted({n for n, _ in runs})}
+
+    def once_more(self, iterations:int|None)->bool:
+        "Whether a run of so many iterations goes on from the one that every network is fine-tuned by"
+        return iterations == 2*self.finetuning.iterations
 
     def removal(self, name:str)->Removal:
         "A line of the sweep, by name"
-        for removal in (*self.sweep, *(r.briefly for r in self.sweep)):
+        for removal in (*self.sweep, *(r.briefly for r in self.sweep), *(r.plain for r in self.aware)):
             if removal.name == name: return removal
         raise InputError(f"profile {self.name}: its sweep has no '{name}'; there are {', '.join(r.name for r in self.sweep) or 'none'}.")
+
+    def awareness(self, name:str)->Aware:
+        "A line of pruning-aware training, by name"
+        for line in self.aware:
+            if line.name == name: return line
+        raise InputError(f"profile {self.name}: no pruning-aware '{name}'; there are {', '.join(r.name for r in self.aware) or 'none'}.")
 
     @classmethod
     def load(cls, name:str)->'Profile':         # the name of a file in data/profiles/
@@ -258,5 +297,5 @@ class Profile(Asked):
         try: profile = cls(**_fields(path))
         except InputError as e: raise InputError(f'{path}: {e}') from None
         _check_weights(path, profile.zeroings)
-        _check_sweep(path, profile.sweep)
+        _check_sweep(path, (*profile.sweep, *profile.aware))
         return profile

@@ -32,6 +32,10 @@ BOTH = ('pruned', 'finetuned')
 def trial_of(wildcards):
     line = P.removal(wildcards.removal)
     return [f'{RUNS}/trials/{line.briefly.name}.json'] if len(P.finetuning.lr) > 1 and line.iterations != 0 else []
+def shorter(wildcards):
+    "What a line begins with that is fine-tuned once more"
+    line = P.removal(wildcards.removal)
+    return [weights(f'structured-{line.briefly.name}-s{wildcards.seed}-finetuned')] if P.once_more(line.iterations) else []
 TRIALS = expand(f'{RUNS}/trials/lr-{{lr}}.json', lr=[f'{lr:g}' for lr in P.finetuning.lr] if len(P.finetuning.lr) > 1 else [])
 RECORDS = [f'{KEPT}/{name}.json' for name in P.record_names] if KEPT else [*map(record, P.record_names), f'{RUNS}/benchmarks/speed.json']
 FROM = f' records={KEPT}' if KEPT else ''
@@ -51,6 +55,7 @@ wildcard_constraints:
     iterations = r'[0-9]+',
     plan = r'[0-9.]+-[a-z0-9.-]+',
     removal = r'macs-[a-z0-9.-]+?',
+    line = r'macs-[a-z0-9.-]+?',
     part = '|'.join(ABLATED)
 
 # Records are named too: Snakemake does not miss what was deleted while a product made of it is there.
@@ -80,12 +85,12 @@ rule learning_rate:
 
 rule dense_finetuned:
     input: 'nbs/experiments/dense_finetuned.ipynb', weights('dense'), TRIALS
-    output: record('dense-s{seed}-finetuned'), notebook('dense_finetuned-s{seed}', 'html')
+    output: record('dense-s{seed}-finetuned'), weights('dense-s{seed}-finetuned'), notebook('dense_finetuned-s{seed}', 'html')
     log: notebook('dense_finetuned-s{seed}', 'ipynb')
     shell: RUN + ' seed={wildcards.seed} progress=true'
 
 rule dense_longer:
-    input: 'nbs/experiments/dense_finetuned.ipynb', weights('dense'), TRIALS
+    input: 'nbs/experiments/dense_finetuned.ipynb', weights('dense'), TRIALS, lambda wildcards: [weights(f'dense-s{wildcards.seed}-finetuned')]*P.once_more(int(wildcards.iterations))
     output: record('dense-{iterations}-s{seed}-finetuned'), notebook('dense_longer-{iterations}-s{seed}', 'html')
     log: notebook('dense_longer-{iterations}-s{seed}', 'ipynb')
     shell: RUN.replace('{rule}', 'dense_finetuned') + ' iterations={wildcards.iterations} seed={wildcards.seed} progress=true'
@@ -125,7 +130,7 @@ rule widths:
     output: f'{RUNS}/plans/{{plan}}.json', notebook('widths-{plan}', 'html')
     log: notebook('widths-{plan}', 'ipynb')
     threads: workflow.cores
-    params: removal = lambda wildcards: next(r.name for r in P.sweep if r.plan == wildcards.plan)
+    params: removal = lambda wildcards: next(r.name for r in (*P.sweep, *(a.plain for a in P.aware)) if r.plan == wildcards.plan)
     shell: RUN + ' removal={params.removal}'
 
 rule learning_rate_of:
@@ -147,6 +152,7 @@ use rule removal as removal_repaired with:
     wildcard_constraints: removal = lines('pruned', 'repaired', 'finetuned')
 
 use rule removal as removal_longer with:
+    input: 'nbs/experiments/removal.ipynb', trial_of, lambda wildcards: f'{RUNS}/plans/{P.removal(wildcards.removal).plan}.json', shorter
     output: left_behind('finetuned')
     wildcard_constraints: removal = lines('finetuned')
 
@@ -157,6 +163,26 @@ use rule removal as removal_untrained with:
 use rule removal as removal_untrained_repaired with:
     output: left_behind('pruned', 'repaired')
     wildcard_constraints: removal = lines('pruned', 'repaired')
+
+# Pruning-aware training; what a line leaves behind depends on whether it repairs.
+def aware_lines(*stages): return '|'.join(re.escape(r.name) for r in P.aware if r.stages == stages) or 'none'
+def aware_left(*stages):
+    names = [f'pruning_aware-{{line}}-s{{seed}}-{stage}' for stage in stages]
+    return [*map(record, names), *map(weights, names), notebook('aware-{line}-s{seed}', 'html')]
+def aware_input(wildcards):
+    line = P.awareness(wildcards.line)
+    return [f'{RUNS}/plans/{line.plan}.json'] + [f'{RUNS}/trials/{line.plain.name}.json']*(len(P.finetuning.lr) > 1)
+
+rule aware:
+    input: 'nbs/experiments/aware.ipynb', weights('dense'), TRIALS, aware_input
+    output: aware_left('regularised', 'pruned', 'finetuned')
+    wildcard_constraints: line = aware_lines('regularised', 'pruned', 'finetuned')
+    log: notebook('aware-{line}-s{seed}', 'ipynb')
+    shell: RUN.replace('{rule}', 'aware') + ' line={wildcards.line} seed={wildcards.seed} progress=true'
+
+use rule aware as aware_repaired with:
+    output: aware_left('regularised', 'pruned', 'repaired', 'finetuned')
+    wildcard_constraints: line = aware_lines('regularised', 'pruned', 'repaired', 'finetuned')
 
 # The control: widths of a line of the sweep, trained from nothing by the recipe of the dense network.
 CONTROLS = {record_name('scratch', 'finetuned', options).removesuffix('-s0-finetuned'): line for line, options in P.controls.items()}

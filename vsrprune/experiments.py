@@ -39,7 +39,7 @@ from .frames import InputError, replacing, repo_root
 from .metrics import bicubic, evaluate, psnr
 from .profiles import ABLATED, Aware, Profile, Removal, Zeroing, structured_options
 from .results import Cost, Record, Speedup, option_words, read_records, record_name, write_record, write_text
-from .sparsity import Pressure, PruningAware, View
+from .sparsity import Pressure, PruningAware, View, surgery
 from .structured import LOOKING, allocate, channel_scores, cut, prune_filters, prune_misaligned, removed_share
 from .training import TRUNKS, Recipe, Teacher, finetuning_recipe, has_bfloat16, train
 from .unstructured import Gradual, choose, prune_weights, repair_weights, sensitivity, spared, weight_scores
@@ -348,8 +348,8 @@ def run_aware(profile:Profile, line:Aware, seed:int=0, progress:bool=False)->tup
     "One line of pruning-aware training: (records by stage, curves of both trainings, `View`, what was removed from each group)"
     started, iterations = time.perf_counter(), profile.finetuning.iterations
     model, aware, view, first, about = regularise(profile, line, seed, progress)
-    small, report = aware.surgery(model)
-    repaired = aware.surgery(model, lq=calibration(profile, seed)[0], ridge=profile.calibration.ridge or RIDGE, watched=wide_clips(training_clips(profile)[0])) if line.repair else (None, None)
+    small, report = surgery(model, aware)
+    repaired = surgery(model, aware, lq=calibration(profile, seed)[0], ridge=profile.calibration.ridge or RIDGE, watched=wide_clips(training_clips(profile)[0])) if line.repair else (None, None)
     fields = dict(experiment='aware', method='pruning_aware', options=line.options)
     def scored(network, stage, removed, training=None, repair=None):
         path = save_weights(network, profile, record_name('pruning_aware', stage, line.options, seed=seed))
@@ -437,6 +437,7 @@ def compute_missing(profile:Profile):
     for part in ABLATED:
         if any(lacks('structured', 'pruned', structured_options(part), ratio, profile.seeds[0]) for ratio in profile.ablation): run_ablation(profile, part)
 
+# %% ../nbs/32_experiments.ipynb #7f6a8450
 def finished_records(profile:Profile)->list[Record]:
     "Records of the profile's runs, those of timed networks with their times; `InputError` where one is missing"
     if not speed_path(profile).exists(): raise InputError(f'{speed_path(profile)} is missing; run the report of this profile first.')
@@ -510,10 +511,12 @@ def estimate_report(profile:Profile, checkpoint:str='', times:int=3)->dict:
     lq = np.zeros((2, h, w, 3), np.uint8)
     frame = _seconds(lambda: restore(model, lq), times)/2
     trained = sum(1 for name in profile.record_names if name.endswith('finetuned'))
-    once = sum(len(z.seeds or profile.seeds) for z in profile.zeroings) + len(profile.seeds)*len(profile.structured) + len(profile.dense_seeds)
-    iterations = once*how.iterations + sum(n*len(seeds) for n, seeds in profile.lengths.items()) + sum((how.iterations if r.iterations is None else r.iterations)*len(r.seeds or profile.seeds) for r in profile.sweep) + sum(2*how.iterations*len(r.seeds or profile.seeds) for r in profile.aware)
+    def runs(lines): return sum(len(line.seeds or profile.seeds) for line in lines)
+    def of(n): return how.iterations if n is None or profile.once_more(n) else n      # the latter go on from what is there
+    once = runs(profile.zeroings) + len(profile.seeds)*len(profile.structured) + len(profile.dense_seeds) + 2*runs(profile.aware)
+    iterations = once*how.iterations + sum(of(n)*len(seeds) for n, seeds in profile.lengths.items()) + sum(of(r.iterations)*runs([r]) for r in profile.sweep)
     evaluated = len(profile.record_names) - 1
-    if len(how.lr) > 1: iterations += how.trial*len(how.lr)*(1 + len({r.briefly.name for r in profile.sweep if r.iterations != 0}))
+    if len(how.lr) > 1: iterations += how.trial*len(how.lr)*(1 + len({r.briefly.name for r in profile.sweep if r.iterations != 0} | {r.plain.name for r in profile.aware}))
     # a training state holds weights and Adam's two moments in float32, and is kept twice; networks are kept in half precision, training clips of REDS' size decoded
     disk = cost.params(model)*(24*trained + 2*evaluated) + (profile.train_clips or 0)*(profile.train_frames or 0)*720*1280*3*17/16
     return dict(profile=profile.name, network=source.name, iterations=iterations, seconds_per_iteration=round(iteration, 2), frames=evaluated*frames,

@@ -3,7 +3,7 @@
 # %% auto #0
 __all__ = ['Ratio', 'Ratios', 'Positive', 'LearningRate', 'Seeds', 'Scope', 'PARTS', 'ABLATED', 'Criterion', 'Allocation',
            'Finetuning', 'unstructured_options', 'structured_options', 'Zeroing', 'Removal', 'Calibration', 'Aware',
-           'Asked', 'Profile']
+           'Asked', 'Counted', 'Profile']
 
 # %% ../nbs/31_profiles.ipynb #37728213
 from pathlib import Path
@@ -229,8 +229,27 @@ def _check_sweep(path, sweep):
     if other := [r.name for r in sweep if r.latency != plans[r.macs, r.allocation]]:
         raise InputError(f"{path}: lines of one share and allocation have one plan; give '{other[0]}' the same latency as the others.")
 
+# %% ../nbs/31_profiles.ipynb #b2ea75ce
+class Counted(Asked):
+    "The same, with what a fair comparison needs beside it"
+    @property
+    def dense_seeds(self)->tuple[int, ...]:
+        "Seeds that the dense network is fine-tuned with: those of any network it is compared with"
+        lines = [*self.weights, *self.aware, *(r for r in self.sweep if r.iterations is None)]
+        return tuple(sorted({*self.seeds, *(s for line in lines for s in line.seeds or self.seeds)}))
+
+    @property
+    def lengths(self)->dict[int, tuple[int, ...]]:
+        "Other numbers of iterations that something is fine-tuned for, and the seeds"
+        runs = [(r.iterations, s) for r in self.sweep if r.iterations for s in r.seeds or self.seeds] + [(2*self.finetuning.iterations, s) for r in self.aware for s in r.seeds or self.seeds]
+        return {n: tuple(sorted({s for length, s in runs if length == n})) for n in sorted({n for n, _ in runs})}
+
+    def once_more(self, iterations:int|None)->bool:
+        "Whether a run of so many iterations goes on from the one that every network is fine-tuned by"
+        return iterations == 2*self.finetuning.iterations
+
 # %% ../nbs/31_profiles.ipynb #9d1b67d2
-class Profile(Asked):
+class Profile(Counted):
     "All that a report depends on"
     @property
     def runs(self)->Path:
@@ -258,22 +277,6 @@ class Profile(Asked):
     def controls(self)->dict[str, dict]:
         "Options of the networks that are trained from nothing, by the line whose widths they have"
         return {name: self.removal(name).scratch_options for name in self.scratch}
-
-    @property
-    def dense_seeds(self)->tuple[int, ...]:
-        "Seeds that the dense network is fine-tuned with: those of any network it is compared with"
-        lines = [*self.weights, *self.aware, *(r for r in self.sweep if r.iterations is None)]
-        return tuple(sorted({*self.seeds, *(s for line in lines for s in line.seeds or self.seeds)}))
-
-    @property
-    def lengths(self)->dict[int, tuple[int, ...]]:
-        "Other numbers of iterations that something is fine-tuned for, and the seeds"
-        runs = [(r.iterations, s) for r in self.sweep if r.iterations for s in r.seeds or self.seeds] + [(2*self.finetuning.iterations, s) for r in self.aware for s in r.seeds or self.seeds]
-        return {n: tuple(sorted({s for length, s in runs if length == n})) for n in sorted({n for n, _ in runs})}
-
-    def once_more(self, iterations:int|None)->bool:
-        "Whether a run of so many iterations goes on from the one that every network is fine-tuned by"
-        return iterations == 2*self.finetuning.iterations
 
     def removal(self, name:str)->Removal:
         "A line of the sweep, by name"

@@ -4,16 +4,16 @@
 
 # %% auto #0
 __all__ = ['Share', 'Count', 'METHODS', 'STAGES', 'PAPER', 'VARIANTS', 'SIZES', 'CRITERIA', 'WEIGHT_CRITERIA', 'WEIGHT_SCOPES',
-           'DECIBEL', 'SIMILARITY', 'FORMATS', 'HEADINGS', 'ABLATION', 'SWEEP_HEADINGS', 'WEIGHT_HEADINGS',
-           'PRINT_STYLE', 'LOOKS', 'PARTS', 'METHOD_LOOKS', 'ClipScores', 'RecordScores', 'Speedup', 'Cost',
-           'option_words', 'record_name', 'Record', 'write_text', 'write_record', 'read_records', 'keep_records',
-           'select', 'fair_reference', 'fair_drop', 'paper', 'compare', 'unstructured_table', 'structured_table',
-           'described', 'sweep_table', 'described_weights', 'weights_table', 'printed', 'count', 'giga', 'percent',
-           'latex_text', 'tabular', 'to_latex', 'psnr_by_frame', 'ablation_table', 'ablation_latex', 'weights_latex',
-           'sweep_latex', 'claims_table', 'claims_latex', 'numbers', 'sparse_numbers', 'numbers_tex',
-           'draw_unstructured', 'draw_structured', 'save_figure', 'draw_ablation', 'front', 'timed_points',
-           'timed_machines', 'draw_pareto', 'draw_bytes', 'lengths_table', 'draw_lengths', 'length_numbers',
-           'draw_crops']
+           'AWARE_FORMS', 'DECIBEL', 'SIMILARITY', 'FORMATS', 'HEADINGS', 'ABLATION', 'SWEEP_HEADINGS',
+           'WEIGHT_HEADINGS', 'AWARE_HEADINGS', 'PRINT_STYLE', 'LOOKS', 'PARTS', 'METHOD_LOOKS', 'ClipScores',
+           'RecordScores', 'Speedup', 'Cost', 'option_words', 'record_name', 'Record', 'write_text', 'write_record',
+           'read_records', 'keep_records', 'select', 'fair_reference', 'fair_drop', 'paper', 'compare',
+           'unstructured_table', 'structured_table', 'described', 'sweep_table', 'described_weights', 'weights_table',
+           'described_aware', 'aware_table', 'printed', 'count', 'giga', 'percent', 'latex_text', 'tabular', 'to_latex',
+           'psnr_by_frame', 'ablation_table', 'ablation_latex', 'weights_latex', 'aware_latex', 'sweep_latex',
+           'claims_table', 'claims_latex', 'numbers', 'sparse_numbers', 'numbers_tex', 'draw_unstructured',
+           'draw_structured', 'save_figure', 'draw_ablation', 'front', 'timed_points', 'timed_machines', 'draw_pareto',
+           'draw_bytes', 'lengths_table', 'draw_lengths', 'draw_aware', 'length_numbers', 'draw_crops']
 
 # %% ../nbs/30_results.ipynb #c44a6b93
 import json
@@ -345,6 +345,41 @@ def weights_table(records:list[Record])->pd.DataFrame:
     if not lines: raise InputError(f'{dense.profile}: no records of unstructured pruning; run the report of this profile again.')
     return pd.DataFrame([_weights_row(records, dense, ratio, options) for (ratio, _), options in sorted(lines.items(), key=lambda line: line[0][0])]).set_index('key')
 
+# %% ../nbs/30_results.ipynb #f9bb682d
+AWARE_FORMS = dict(norm='lengths', gates='gates', plain='plain weights')
+
+def described_aware(options:dict)->str:
+    "A line of pruning-aware training, or its counterpart that was pruned at once, in words"
+    if 'form' not in options: return 'at once' + ', repaired'*bool(options.get('repair')) + ', taught'*bool(options.get('teacher'))
+    unlike = ['S fixed' if value == 'refresh=0' else value.replace('=', ' ') for value in (options.get(name) for name in ('align', 'alpha', 'rate', 'refresh')) if value]
+    chosen = [CRITERIA[options['criterion']]]*(options['criterion'] != 'l1') + [options['allocation']]*(options['allocation'] != 'uniform')
+    return ', '.join([AWARE_FORMS[options['form']], *chosen, *unlike, *[word for name, word in dict(repair='repaired', teacher='taught').items() if options.get(name)]])
+
+def _aware_row(records, dense, options, length)->dict:
+    "`length`: iterations in all, which its counterparts that are pruned at once were trained for too"
+    aware = 'form' in options
+    line = {stage: select(records, method='pruning_aware' if aware else 'structured', options=options, stage=stage) for stage in ('regularised', 'pruned', 'repaired')}
+    tuned = select(records, method='pruning_aware', options=options, stage='finetuned') if aware else select(records, method='structured', experiment='sweep', options=options | dict(iterations=length), stage='finetuned')
+    drop = lambda found: fair_drop(found[0], records) if found else np.nan
+    return dict(key='-'.join(['aware', _cut(options), *re.split('[, ]+', described_aware(options).lower())]), cut=_cut(options), network=described_aware(options), macs_cut=1 - tuned[0].cost.macs/dense.cost.macs,
+                regularised_drop=drop(line['regularised']), surgery=_mean(line['regularised'], 'psnr') - _mean(line['pruned'], 'psnr'), drop_at_once=drop(line['pruned']), drop_repaired=drop(line['repaired']),
+                psnr_finetuned=_mean(tuned, 'psnr'), fair_drop=drop(tuned), spread=float(np.std([r.scores.psnr for r in tuned], ddof=1)) if len(tuned) > 1 else np.nan, seeds=len(tuned), chosen=tuned[0].chosen and aware)
+
+def aware_table(records:list[Record])->pd.DataFrame:
+    """A row for each share of the MACs and each line of pruning-aware training, after its counterparts: drops in dB, all of them fair (see `fair_reference`) but `surgery`, which is against the network before it.
+    `closed` is the share of the fair drop of L1 pruning at once that is not there"""
+    dense, lines = _dense(records), {json.dumps(r.options): r for r in select(records, method='pruning_aware', stage='finetuned')}
+    if not lines: raise InputError(f'{dense.profile}: no records of pruning-aware training; the profile names none, or its report was not run.')
+    rows = []
+    for of, found in groupby(sorted(lines.values(), key=lambda r: float(_cut(r.options))), key=lambda r: (_cut(r.options), r.iterations)):
+        found = list(found)
+        like = {json.dumps(widths): widths for r in found for widths in [dict(target=r.options['target'], criterion='l1', allocation=r.options['allocation']) | {key: value for key, value in r.options.items() if key == 'within'}]}
+        at_once = [widths | more for widths in like.values() for more in ({}, dict(repair=True), dict(repair=True, teacher=True)) if select(records, experiment='sweep', options=widths | more | dict(iterations=of[1]))]
+        here = [_aware_row(records, dense, options, of[1]) for options in [*at_once, *(r.options for r in found)]]
+        plain = next((row['fair_drop'] for row in here if row['network'] == 'at once'), np.nan)
+        rows += [row | dict(closed=1 - row['fair_drop']/plain if plain > 0 and row['network'] != 'at once' else np.nan) for row in here]
+    return pd.DataFrame(rows).set_index('key')
+
 # %% ../nbs/30_results.ipynb #1409538f
 def _absent(value)->bool: return value is None or not np.isfinite(value)
 
@@ -368,8 +403,8 @@ def percent(share:float)->str:
 
 DECIBEL, SIMILARITY = partial(printed, digits=2), partial(printed, digits=4)
 FORMATS = {'ridge': lambda x: '--' if _absent(x) else f'{x:g}', **dict.fromkeys(('weights', 'weights_without_flow'), count), **dict.fromkeys(('macs', 'macs_with_flow'), giga),
-           **dict.fromkeys(('zeros', 'zeros_without_flow', 'of_dense', 'reached', 'macs_removed', 'macs_cut', 'filters_removed', 'recovered'), percent), **dict.fromkeys(('ssim', 'ssim_finetuned', 'ssim_drop'), SIMILARITY),
-           **dict.fromkeys(('psnr', 'psnr_finetuned', 'psnr_first', 'psnr_last', 'drop_pruned', 'drop', 'drop_at_once', 'drop_repaired', 'fair_drop', 'warp_error', 'spread', 'faster', 'faster_bfloat16', 'megabytes'), DECIBEL)}
+           **dict.fromkeys(('zeros', 'zeros_without_flow', 'of_dense', 'reached', 'macs_removed', 'macs_cut', 'filters_removed', 'recovered', 'closed'), percent), **dict.fromkeys(('ssim', 'ssim_finetuned', 'ssim_drop'), SIMILARITY),
+           **dict.fromkeys(('psnr', 'psnr_finetuned', 'psnr_first', 'psnr_last', 'drop_pruned', 'drop', 'drop_at_once', 'drop_repaired', 'fair_drop', 'regularised_drop', 'surgery', 'warp_error', 'spread', 'faster', 'faster_bfloat16', 'megabytes'), DECIBEL)}
 
 # %% ../nbs/30_results.ipynb #ac9d4547
 HEADINGS = dict(source=('', ''), network=('', ''), weights_without_flow=('weights', 'w/o flow'), weights=('weights', 'with'),
@@ -462,6 +497,12 @@ def _lines_latex(table, headings, first, names)->str:
 def weights_latex(table:pd.DataFrame)->str:
     "The methods of pruning weights in LaTeX"
     return _lines_latex(table, WEIGHT_HEADINGS, 'weights', 'by, ranked')
+
+AWARE_HEADINGS = dict(regularised_drop=('drop (dB)', 'before'), surgery=('drop (dB)', 'by surgery'), drop_at_once=('drop (dB)', 'after it'), drop_repaired=('drop (dB)', 'repaired'), fair_drop=('drop (dB)', 'fair'), spread=('drop (dB)', 'spread'), closed=('of L1', 'closed (%)'))
+
+def aware_latex(table:pd.DataFrame)->str:
+    "Pruning-aware training in LaTeX"
+    return _lines_latex(table, AWARE_HEADINGS, 'MACs', 'filters pruned')
 
 def sweep_latex(table:pd.DataFrame)->str:
     "The sweep in LaTeX"
@@ -556,10 +597,16 @@ def _named_weights(records)->pd.DataFrame:
     best = table[table.chosen]
     return pd.concat([table, best.set_axis([f'weights-best-{cut}' for cut in best.cut])])
 
+def _named_aware(records)->pd.DataFrame:
+    "The rows of pruning-aware training, and what did best at each share as 'aware-best-50'"
+    table = aware_table(records)
+    best = table[table.chosen]
+    return pd.concat([table, best.set_axis([f'aware-best-{cut}' for cut in best.cut])])
+
 def _row_numbers(records)->dict[str, str]:
-    "Every row of tables 1 and 2, of the ablation and of both sweeps, every column"
+    "Every row of tables 1 and 2, of the ablation, of both sweeps and of pruning-aware training, every column"
     ours, variant = _all_rows(records), f'unstructured-{_paper_scope(records)}'
-    tables = ablation_table(records), *([_named_sweep(records)] if _swept(records) else []), _named_weights(records), ours       # bicubic and dense are in two; there is more about them in the last
+    tables = ablation_table(records), *([_named_sweep(records)] if _swept(records) else []), *([_named_aware(records)] if select(records, method='pruning_aware') else []), _named_weights(records), ours       # bicubic and dense are in two; there is more about them in the last
     values = {f'{key}.{c}': FORMATS[c](row[c]) for table in tables for key, row in table.iterrows() for c in table if c in FORMATS}
     most = _comparable(ours, variant).ratio.idxmax()
     scope = {'global': 'one ranking over the whole network', 'layer': 'each layer ranked by itself'}[_paper_scope(records)]
@@ -583,7 +630,7 @@ def _seeds(tuned)->str:
 
 def numbers(records:list[Record])->dict[str, str]:
     "Every number the report's text quotes, by name, as printed"
-    dense, tuned = _dense(records), [r for r in select(records, stage='finetuned') if 'iterations' not in _on(r.options)]
+    dense, tuned = _dense(records), [r for r in select(records, stage='finetuned') if 'iterations' not in _on(r.options) and r.method != 'pruning_aware']
     clips, claims = dense.scores.clips.values(), paper()['claims']
     values = {'data': dense.data, 'profile': dense.profile, 'model': dense.model, 'commit': dense.commit, 'clips': str(len(clips)), 'frames': f'{sum(len(c.frames) for c in clips):,}',
               'seeds': _seeds(tuned), 'iterations.finetuning': ', '.join(f'{n:,}' for n in sorted({r.iterations for r in tuned})),
@@ -790,6 +837,29 @@ def draw_lengths(axes,                           # two matplotlib axes
     over_time.set(xlabel='frame', ylabel='drop (dB)', title='frame by frame')
     over_time.xaxis.get_major_locator().set_params(integer=True)
     _draw_legend(ax, 2)
+
+# %% ../nbs/30_results.ipynb #42672dc4
+def draw_aware(axes,                           # two matplotlib axes
+               records:list[Record],
+               cut:str='50',                   # percent of the MACs that is removed, on the left
+              ):
+    "Lengths of filters over the iterations of the best line, as shares of those at the start (the band: up to the longest that is to go); and PSNR right after surgery against what is removed, pruned at once and pruning-aware"
+    ax, after = axes
+    table = aware_table(records)
+    found = [r for r in select(records, method='pruning_aware', stage='regularised') if _cut(r.options) == cut]
+    best = [r for r in found if r.chosen] or found
+    if not best: raise InputError(f'{records[0].profile}: no pruning-aware training at -{cut} % of the MACs; run the report again.')
+    view = best[0].env['training']['view']
+    ax.plot(view['iteration'], view['staying'], color='#0072B2', label='to stay')
+    ax.plot(view['iteration'], view['going'], color='#D55E00', label='to go')
+    ax.fill_between(view['iteration'], view['going'], view['going_most'], color='#D55E00', alpha=0.25, lw=0)
+    ax.set(xlabel='iteration', ylabel='length, of its start', title=f'$-${cut} % of MACs', ylim=(0, None)); ax.legend(frameon=False)
+    names = [name for name in table.network.unique() if not name.startswith('at once')][:4]
+    for look, name in zip(cycle(METHOD_LOOKS), ['at once', 'at once, repaired', *names]):
+        rows = table[table.network == name]
+        psnr = _dense(records).scores.psnr - (rows.drop_repaired if 'repaired' in name else rows.drop_at_once)
+        if len(rows): after.plot(rows.cut.astype(float), psnr, label=name, **look)
+    after.set(xlabel='% of MACs removed', ylabel='PSNR, not fine-tuned (dB)', title='right after surgery'); after.legend(frameon=False)
 
 # %% ../nbs/30_results.ipynb #e42371a4
 def length_numbers(records:list[Record], cut:str='50')->dict[str, str]:

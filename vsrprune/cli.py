@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['app', 'WORK', 'NOISE', 'ENDS', 'TEX', 'data', 'main', 'fail', 'told', 'notebook_path', 'check_parameters',
            'write_html', 'notebook', 'Progress', 'follow', 'check_cluster', 'snakemake', 'alone', 'report', 'train',
-           'ship', 'estimate', 'records', 'convert', 'prune', 'finetune', 'check', 'degrade', 'evaluate']
+           'ship', 'estimate', 'records', 'convert', 'prune', 'finetune', 'upscale', 'check', 'degrade', 'evaluate']
 
 # %% ../nbs/40_cli.ipynb #af31115e
 import re
@@ -105,7 +105,7 @@ def notebook(name:Annotated[str, typer.Argument(help='A notebook of nbs/experime
     typer.echo(f'{output.stem}: done in {time.perf_counter() - started:.0f} s', err=True)
 
 # %% ../nbs/40_cli.ipynb #ffea30c4
-WORK = dict(learning_rate=3, learning_rate_of=4, dense_finetuned=8, dense_longer=8, unstructured=10, structured=10, removal=10, scratch=150, widths=1, ablation=5, speed=4, baseline=2, qualitative=1)    # by kind, roughly; others 0.3
+WORK = dict(learning_rate=3, learning_rate_of=4, dense_finetuned=8, dense_longer=8, unstructured=10, structured=10, removal=10, aware=20, scratch=150, widths=1, ablation=5, speed=4, baseline=2, qualitative=1)    # by kind, roughly; others 0.3
 
 # what Snakemake prints of its own doings; a run that fails has said why itself
 NOISE = re.compile(r'job +count|-{5,}|Job stats:|\[\w{3} \w{3} |Finished jobid|Execute \d+ jobs|Select jobs|\d+ of \d+ steps|RuleException|CalledProcessError|Command \'set|Shutting down|'
@@ -366,6 +366,36 @@ def finetune(model:Annotated[Path, typer.Option(help="A checkpoint of BasicSR's,
         from vsrprune.shrink import finetune_file
         found = finetune_file(model, data, output, teacher, iterations, lr, seed, batch, force, lambda text: typer.echo(text, err=True))
     typer.echo(f'{output}: {found.told()}')
+
+# %% ../nbs/40_cli.ipynb #2516e0f7
+@app.command()
+def upscale(source:Annotated[Path, typer.Argument(help='A video, or a folder of images.')],
+            output:Annotated[Path, typer.Option('-o', '--output', help='A video (.mp4, .mov; .mkv is lossless), or a folder for PNG files.')],
+            model:Annotated[Path, typer.Option(help='A checkpoint, dense or pruned.')],
+            dtype:Annotated[str, typer.Option(help="What it computes in: 'float32', or 'bfloat16', faster where the processor has it.")] = 'float32',
+            segment:Annotated[int, typer.Option(help='Frames that are held at once.')] = 16,
+            look_ahead:Annotated[int|None, typer.Option(help='For a live picture: frames ahead that it may know; default all of the scene.')] = None,
+            cuts:Annotated[bool, typer.Option(help='Look for scene cuts, and start anew at each.')] = True,
+            start:Annotated[int, typer.Option(help='The first frame.')] = 0,
+            frames:Annotated[int|None, typer.Option(help='How many; default to the end.')] = None,
+            fps:Annotated[float|None, typer.Option(help='Frames per second of the output; default those of the source.')] = None,
+            force:Annotated[bool, typer.Option('--force', help='Replace an output that exists.')] = False,
+            as_json:Annotated[bool, typer.Option('--json', help='Say what was done as JSON.')] = False):
+    """Upscale a clip four times, of any length, in the memory of a segment. The picture only: sound is not carried over.
+
+    Example: vsrprune upscale in.mp4 -o out.mp4 --model small.safetensors
+    """
+    with told():
+        import json
+
+        import torch
+        from vsrprune.frames import InputError
+        from vsrprune.streaming import upscale_file
+        dtypes = dict(float32=torch.float32, bfloat16=torch.bfloat16)
+        if dtype not in dtypes: raise InputError(f"--dtype is 'float32' or 'bfloat16', got '{dtype}'.")
+        done = upscale_file(source, output, model, start, frames, fps, cuts, force, not as_json, dtype=dtypes[dtype], segment=segment, look_ahead=look_ahead)
+    if as_json: typer.echo(json.dumps(done))
+    else: typer.echo(f"{output}: {done['frames']} frames of {done['size'][1]}x{done['size'][0]}, {len(done['cuts']) + 1} scenes, {done['frames_per_second']:.2f} frames per second")
 
 # %% ../nbs/40_cli.ipynb #044be8d2
 data = typer.Typer(no_args_is_help=True, help='Look through data sets, and make low-resolution sides.')

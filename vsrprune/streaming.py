@@ -46,7 +46,7 @@ def scene_cuts(clip,                       # (t, h, w, 3) uint8 RGB, in memory o
     around = [max(changes[max(i - 3, 0):i] + changes[i+1:i+4], default=0) for i in range(len(changes))]
     return [i for i in range(1, len(changes)) if changes[i] > max(threshold, 1.5*around[i])]
 
-# %% ../nbs/20_streaming.ipynb #329235b6
+# %% ../nbs/20_streaming.ipynb #48f4e8e0
 PARTS = 64      # borders that are kept at each level
 
 @dataclass
@@ -68,6 +68,7 @@ class _Borders:
         self.bytes -= state.numel()*4
         return state
 
+# %% ../nbs/20_streaming.ipynb #54eac767
 class _Scene:
     "The frames of one scene, and the network that restores them"
     def __init__(self, model, read, length, segment, borders):
@@ -116,7 +117,7 @@ class _Scene:
                 yield self.model.upsample(x[i:i+1], backward, state)
             known = x[-1:]
 
-# %% ../nbs/20_streaming.ipynb #d2bcce07
+# %% ../nbs/20_streaming.ipynb #9a8d2956
 def _reader(clip, start, device):
     "Frames of a scene as a tensor, by their number in the scene"
     def read(low, high): return to_tensor(clip[start + low:start + high]).to(device)
@@ -137,6 +138,7 @@ def _live(scene, ahead):
             yield scene.model.upsample(x[i:i+1], backward, state)
         known = x[-1:]
 
+# %% ../nbs/20_streaming.ipynb #fcbcc4a1
 @dataclass
 class Cost:
     "What an upscaling took beside the frames; filled in as it goes"
@@ -162,6 +164,7 @@ def upscale(model:BasicVSR,                   # copied; runs where it is
     if dtype not in (torch.float32, torch.bfloat16): raise InputError(f'upscale: dtype is float32 or bfloat16, got {dtype}.')
     return _upscaled(model, clip, segment, starts, look_ahead, dtype, cost or Cost())
 
+# %% ../nbs/20_streaming.ipynb #180f6a57
 @torch.inference_mode()
 def _upscaled(model, clip, segment, starts, look_ahead, dtype, cost):
     model = copy.deepcopy(model).eval().to(memory_format=torch.channels_last)
@@ -179,7 +182,7 @@ def _upscaled(model, clip, segment, starts, look_ahead, dtype, cost):
                 cost.frames += 1
                 yield to_frames(frame[:, None])[0]
 
-# %% ../nbs/20_streaming.ipynb #1a28789f
+# %% ../nbs/20_streaming.ipynb #717452da
 class _Stretch:
     "Some frames of a clip"
     def __init__(self, clip, start, frames):
@@ -193,6 +196,7 @@ class _Stretch:
         if isinstance(self.clip, Clip): yield from islice(self.clip.frames(self.start), len(self))
         else: yield from self[0:len(self)]
 
+# %% ../nbs/20_streaming.ipynb #f84c5542
 def upscale_file(source:str|Path,                 # a video, or a folder of images
                  output:str|Path,                 # likewise, see `frames.write_clip`
                  model:str|Path,                  # a checkpoint, dense or pruned

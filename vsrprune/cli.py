@@ -376,12 +376,13 @@ def upscale(source:Annotated[Path, typer.Argument(help='A video, or a folder of 
             segment:Annotated[int, typer.Option(help='Frames that are held at once.')] = 16,
             look_ahead:Annotated[int|None, typer.Option(help='For a live picture: frames ahead that it may know; default all of the scene.')] = None,
             cuts:Annotated[bool, typer.Option(help='Look for scene cuts, and start anew at each.')] = True,
+            sound:Annotated[bool, typer.Option(help='Copy the sound of a video; not where --fps is given.')] = True,
             start:Annotated[int, typer.Option(help='The first frame.')] = 0,
             frames:Annotated[int|None, typer.Option(help='How many; default to the end.')] = None,
             fps:Annotated[float|None, typer.Option(help='Frames per second of the output; default those of the source.')] = None,
             force:Annotated[bool, typer.Option('--force', help='Replace an output that exists.')] = False,
             as_json:Annotated[bool, typer.Option('--json', help='Say what was done as JSON.')] = False):
-    """Upscale a clip four times, of any length, in the memory of a segment. The picture only: sound is not carried over.
+    """Upscale a clip four times, of any length, in the memory of a segment.
 
     Example: vsrprune upscale in.mp4 -o out.mp4 --model small.safetensors
     """
@@ -393,7 +394,7 @@ def upscale(source:Annotated[Path, typer.Argument(help='A video, or a folder of 
         from vsrprune.streaming import upscale_file
         dtypes = dict(float32=torch.float32, bfloat16=torch.bfloat16)
         if dtype not in dtypes: raise InputError(f"--dtype is 'float32' or 'bfloat16', got '{dtype}'.")
-        done = upscale_file(source, output, model, start, frames, fps, cuts, force, not as_json, dtype=dtypes[dtype], segment=segment, look_ahead=look_ahead)
+        done = upscale_file(source, output, model, start, frames, fps, cuts, sound, force, not as_json, dtype=dtypes[dtype], segment=segment, look_ahead=look_ahead)
     if as_json: typer.echo(json.dumps(done))
     else: typer.echo(f"{output}: {done['frames']} frames of {done['size'][1]}x{done['size'][0]}, {len(done['cuts']) + 1} scenes, {done['frames_per_second']:.2f} frames per second")
 

@@ -2,15 +2,16 @@
 
 # %% auto #0
 __all__ = ['IMAGES', 'VIDEOS', 'KINDS', 'InputError', 'repo_root', 'shared_folder', 'replacing', 'Document', 'Clip', 'FolderClip',
-           'VideoClip', 'open_clip', 'read_clip', 'write_clip', 'to_y', 'cubic', 'resize_matrix', 'imresize',
+           'VideoClip', 'open_clip', 'read_clip', 'Sound', 'write_clip', 'to_y', 'cubic', 'resize_matrix', 'imresize',
            'blur_matrix', 'degrade', 'crop_to_multiple']
 
 # %% ../nbs/00_frames.ipynb #bb6f71af
 import ctypes, errno, json, math, os, re, shutil, warnings
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from itertools import chain, islice
@@ -299,9 +300,14 @@ class VideoClip(Clip):
     "A clip in a video file; indexing decodes from the nearest key frame, iterating decodes once"
     def __init__(self, path:Path): # a file that FFmpeg can decode
         self.times, self.keys = _scan(path)
-        with _video(path) as (_, stream): fps = stream.average_rate or stream.guessed_rate
+        with _video(path) as (_, stream): fps, self.unit = stream.average_rate or stream.guessed_rate, stream.time_base
         super().__init__(path, (len(self.times), 0, 0, 3), fps)
         self.shape = (len(self.times), *_rgb(self._due(_decode(path), 0)).shape)
+
+    def seconds(self, i:int)->float:
+        "When frame i is shown, by the clock of the file; the end of the clip is when one frame more would be"
+        if None in self.times: return float(i/(self.fps or 25))
+        return float(self.times[i]*self.unit) if i < len(self) else self.seconds(len(self) - 1) + float(1/(self.fps or 25))
 
     def _due(self, frames:Iterator[av.VideoFrame], i:int)->av.VideoFrame:
         "Frame i, which must be next in `frames` and sound"
@@ -390,9 +396,52 @@ def _encodable(rgb:np.ndarray, stream)->av.VideoFrame:
     if stream.pix_fmt == 'bgr0': return frame.reformat(format='bgr0')
     return frame.reformat(format='yuv420p', dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG, interpolation=_ACCURATE)
 
+# %% ../nbs/00_frames.ipynb #7fd1f25b
+@dataclass(frozen=True)
+class Sound:
+    "The sound of a video file, or a stretch of it"
+    path: Path
+    start: float = 0.0      # seconds, by the clock of the file
+    end: float = math.inf
+
+    @property
+    def there(self)->bool:
+        "Whether the file has any"
+        with _video(self.path) as (container, _): return bool(container.streams.audio)
+
+def _stored(sound, source, stream)->Iterator[av.Packet]:
+    "Packets of a stretch, moved to begin at zero"
+    if sound.start > 1: source.seek(int((sound.start - 1)*av.time_base))
+    shift = round(sound.start/stream.time_base)
+    for packet in source.demux(stream):
+        if not packet.size or packet.pts is None or (sound.start and packet.pts < shift): continue      # what fills an encoder lies before zero
+        if float(packet.pts*packet.time_base) >= sound.end: return
+        packet.pts, packet.dts = packet.pts - shift, (packet.pts if packet.dts is None else packet.dts) - shift
+        yield packet
+
+@contextmanager
+def _copying(sound:Sound|None, container, path:Path)->Iterator[Callable]:
+    "A function of seconds that copies what sounds before then into a container that is being written"
+    if sound is None or not sound.there:
+        yield lambda seconds: None
+        return
+    with _video(sound.path) as (source, _):
+        stream = source.streams.audio[0]
+        kind = stream.codec_context.codec.canonical_name
+        if kind not in container.supported_codecs: raise InputError(f'{path.suffix} cannot hold the sound of {sound.path}, which is {kind}; write .mkv, or leave the sound out')
+        copy, packets = container.add_stream_from_template(stream), _stored(sound, source, stream)
+        ahead = next(packets, None)
+        def copy_until(seconds):
+            nonlocal ahead
+            while ahead is not None and ahead.pts*ahead.time_base < seconds:
+                ahead.stream = copy
+                container.mux(ahead)
+                ahead = next(packets, None)
+        yield copy_until
+
 # %% ../nbs/00_frames.ipynb #b42725b2
-def _write_video(frames:Iterator[np.ndarray], path:Path, fps:Fraction)->None:
-    "Encode frames as they come; sizes that 4:2:0 cannot hold are refused"
+def _write_video(frames:Iterator[np.ndarray], path:Path, fps:Fraction, sound:Sound|None=None)->None:
+    "Encode frames as they come, and copy what sounds meanwhile; sizes that 4:2:0 cannot hold are refused"
     first = next(frames)
     size, lossy = first.shape[:2], path.suffix.lower() != '.mkv'
     if lossy and (size[0] % 2 or size[1] % 2):
@@ -400,7 +449,11 @@ def _write_video(frames:Iterator[np.ndarray], path:Path, fps:Fraction)->None:
     try:
         with av.open(str(path), 'w', options={'movflags': 'faststart'} if lossy else {}) as container:
             stream = _encoder(container, size, fps)
-            for frame in chain([first], frames): container.mux(stream.encode(_encodable(frame, stream)))
+            with _copying(sound, container, path) as copy_until:
+                for i, frame in enumerate(chain([first], frames)):
+                    container.mux(stream.encode(_encodable(frame, stream)))
+                    copy_until(float((i + 1)/fps))
+                copy_until(math.inf)      # a tone may outlast the last frame
             container.mux(stream.encode())
     except av.FFmpegError as e:
         if isinstance(e, OSError): raise  # the disk, not the frames
@@ -412,19 +465,21 @@ VIDEOS = '.mkv', '.mp4', '.mov'
 def write_clip(clip:Iterable,   # (t, h, w, 3) uint8 RGB, or any iterable of (h, w, 3) uint8 frames
                path:str|Path,   # no suffix: a folder of PNG; `.mkv`: lossless FFV1; `.mp4`, `.mov`: H.264 to look at
                fps:float|Fraction|None=None, # frames per second of a video; None: the clip's own, else 25
+              sound:Sound|None=None, # to go with a video
               )->Path: # `path`
     "Write a clip, whole or not at all; `InputError` for wrong frames, a wrong name, or a disk that is full"
     path = Path(path)
     fps = Fraction(fps or getattr(clip, 'fps', None) or 25).limit_denominator(1001)
     if fps <= 0: raise InputError(f'fps={fps} is not a frame rate')
     video = path.suffix.lower() in VIDEOS
+    if sound and not video: raise InputError(f'{path} would be a folder of images, which holds no sound; write a video, or leave the sound out')
     if path.suffix and not video and not path.is_dir():
         raise InputError(f'{path} has a suffix that is not written here; use {", ".join(VIDEOS)}, or a folder name without a dot')
     if not video and path.is_dir():
         strange = next((p for p in path.iterdir() if p.suffix.lower() not in IMAGES), None)
         if strange: raise InputError(f'{path} would be replaced but holds {strange.name}, which is no frame; choose another folder')
     with replacing(path) as beside:
-        if video: _write_video(_checked(clip), beside, fps)
+        if video: _write_video(_checked(clip), beside, fps, sound)
         else: _write_folder(_checked(clip), beside)
     return path
 

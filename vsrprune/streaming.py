@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PARTS', 'scene_cuts', 'Cost', 'upscale', 'upscale_file']
 
-# %% ../nbs/20_streaming.ipynb #880deb42
+# %% ../nbs/20_streaming.ipynb #590c65f3
 import copy
 import math
 import tempfile
@@ -26,7 +26,7 @@ from tqdm import tqdm
 from .basicvsr import BasicVSR, to_frames, to_tensor
 from .checkpoints import load
 from .flow import warp
-from .frames import Clip, InputError, open_clip, write_clip
+from .frames import VIDEOS, Clip, InputError, Sound, VideoClip, open_clip, write_clip
 
 # %% ../nbs/20_streaming.ipynb #93a25a63
 def scene_cuts(clip,                       # (t, h, w, 3) uint8 RGB, in memory or from `frames.open_clip`
@@ -182,7 +182,7 @@ def _upscaled(model, clip, segment, starts, look_ahead, dtype, cost):
                 cost.frames += 1
                 yield to_frames(frame[:, None])[0]
 
-# %% ../nbs/20_streaming.ipynb #717452da
+# %% ../nbs/20_streaming.ipynb #96672e79
 class _Stretch:
     "Some frames of a clip"
     def __init__(self, clip, start, frames):
@@ -190,19 +190,27 @@ class _Stretch:
         if not 0 <= start < len(clip) or end <= start: raise InputError(f"{getattr(clip, 'path', 'clip')}: there are frames 0 to {len(clip) - 1}, so {'none' if frames is None else frames} from {start} on cannot be had.")
         self.clip, self.start, self.shape, self.fps = clip, start, (end - start, *clip.shape[1:]), getattr(clip, 'fps', None)
 
+    @property
+    def sound(self):
+        "What sounds meanwhile, of a video"
+        if not isinstance(self.clip, VideoClip): return None
+        end = self.start + len(self)
+        return Sound(self.clip.path, self.clip.seconds(self.start) if self.start else 0., self.clip.seconds(end) if end < len(self.clip) else math.inf)
+
     def __len__(self): return self.shape[0]
     def __getitem__(self, part): return self.clip[self.start + part.start:self.start + part.stop]
     def __iter__(self):
         if isinstance(self.clip, Clip): yield from islice(self.clip.frames(self.start), len(self))
         else: yield from self[0:len(self)]
 
-# %% ../nbs/20_streaming.ipynb #f84c5542
+# %% ../nbs/20_streaming.ipynb #f0644722
 def upscale_file(source:str|Path,                 # a video, or a folder of images
                  output:str|Path,                 # likewise, see `frames.write_clip`
                  model:str|Path,                  # a checkpoint, dense or pruned
                  start:int=0, frames:int|None=None,           # the first frame, and how many; default to the end
                  fps:float|None=None,             # of the output; default that of the source, else 25
                  cuts:bool=True,                  # look for scene cuts
+                 sound:bool=True,                 # copy the sound of a video into a video
                  force:bool=False,                # replace an output that exists
                  progress:bool=True,              # show a bar
                  device:str|None=None,            # default a GPU where there is one
@@ -216,7 +224,7 @@ def upscale_file(source:str|Path,                 # a video, or a folder of imag
     found = scene_cuts(clip) if cuts else []
     network, cost, started = network.to(device or ('cuda' if torch.cuda.is_available() else 'cpu')), Cost(), time.perf_counter()
     restored = tqdm(upscale(network, clip, cuts=found, cost=cost, **options), total=len(clip), unit='frame', disable=not progress, desc=output.name)
-    write_clip(restored, output, fps or clip.fps)
+    write_clip(restored, output, fps or clip.fps, clip.sound if sound and not fps and output.suffix.lower() in VIDEOS else None)
     seconds = time.perf_counter() - started
     return dict(output=str(output), frames=cost.frames, size=[4*n for n in clip.shape[1:3]], cuts=[start + cut for cut in found], seconds=round(seconds, 2), frames_per_second=round(cost.frames/seconds, 2),
                 backward_steps=cost.backward_steps, disk=cost.disk)

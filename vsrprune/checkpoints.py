@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['RENAMES', 'BOOKKEEPING', 'Layout', 'BRING', 'RELATIVES', 'PUBLISHED', 'PLAIN', 'COMPRESSED', 'FORMAT', 'LEVEL',
            'our_names', 'their_names', 'sha256', 'published', 'Header', 'unparametrise', 'save', 'FlowPlan', 'load',
-           'provenance', 'export', 'convert']
+           'header', 'provenance', 'export', 'convert']
 
 # %% ../nbs/05_checkpoints.ipynb #7ed2ad67
 import copy
@@ -296,9 +296,13 @@ def load(path:str|Path)->nn.Module:
     if not path.is_file(): raise InputError(f'{path}: no such file.')
     return _load_ours(path) if path.suffix == '.safetensors' else _load_foreign(path)
 
+def header(path:str|Path)->Header:
+    "What one of our files says about itself"
+    return _open(Path(path))[1]
+
 def provenance(path:str|Path)->dict:
     "Where one of our files comes from, as written when it was saved"
-    return json.loads(_open(Path(path))[1].provenance)
+    return json.loads(header(path).provenance)
 
 # %% ../nbs/05_checkpoints.ipynb #b6dd2713
 def export(model:BasicVSR, path:str|Path, layout:Layout)->Path:

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['app', 'WORK', 'NOISE', 'ENDS', 'TEX', 'data', 'main', 'fail', 'told', 'notebook_path', 'check_parameters',
            'write_html', 'notebook', 'Progress', 'follow', 'check_cluster', 'snakemake', 'alone', 'report', 'train',
-           'ship', 'estimate', 'records', 'convert', 'prune', 'finetune', 'upscale', 'check', 'degrade', 'evaluate']
+           'ship', 'estimate', 'records', 'convert', 'info', 'prune', 'finetune', 'upscale', 'check', 'degrade',
+           'evaluate']
 
 # %% ../nbs/40_cli.ipynb #af31115e
 import re
@@ -321,6 +322,35 @@ def convert(source:Annotated[Path, typer.Argument(help="A checkpoint of BasicSR'
         known = checkpoints.published(source) if source.is_file() else ''
         model = checkpoints.convert(source, output, layout, half, compress)
         typer.echo(f'{output}: {known or "BasicVSR"}, {cost.params(model):,} parameters, {output.stat().st_size/1e6:.1f} MB')
+
+# %% ../nbs/40_cli.ipynb #b9654b71
+@app.command()
+def info(file:Annotated[Path, typer.Argument(help="A checkpoint of BasicSR's, MMagic's or our own.")],
+         size:Annotated[str, typer.Option(help='Low-resolution frame that MACs are counted for, height x width.')] = '180x320',
+         picture:Annotated[Path|None, typer.Option(help='Draw the widths into this .png.')] = None,
+         as_json:Annotated[bool, typer.Option('--json', help='All of it as JSON.')] = False):
+    """Explain a checkpoint: what it is, how it is stored, what it costs, how wide its parts are, where it comes from.
+
+    Example: vsrprune info data/weights/basicvsr-s-half.safetensors
+    """
+    with told():
+        import json
+
+        from vsrprune.basicvsr import Plan
+        from vsrprune.evaluation import explain_file, save_widths, width_bars
+        from vsrprune.frames import InputError
+        if not (sides := re.fullmatch(r'(\d+)x(\d+)', size)): raise InputError(f"--size is height x width in pixels, such as 180x320; got '{size}'.")
+        found = explain_file(file, tuple(map(int, sides.groups())))
+        if picture and 'plan' not in found: raise InputError(f"{file}: a bare {found['network']}, which has no picture; give a whole network.")
+        if picture: save_widths(Plan(**found['plan']), picture)
+    if as_json: return typer.echo(json.dumps(found))
+    stored = found['file']
+    typer.echo(f"{file}: {found['network']}{', ' + found['kind'] if 'kind' in found else ''}{', ' + stored['published'] if stored['published'] else ''}; {stored['bytes']/1e6:.2f} MB, layout of {stored['layout']}{', compressed' if stored['compressed'] else ''}, sha256 {stored['sha256'][:12]}")
+    typer.echo(f"{found['params']:,} parameters, {100*found['zeros']:.1f} % of the weights zero")
+    if 'plan' in found:
+        typer.echo(f"of these SPyNet {found['params_flow']:,}, and {100*found['zeros_without_flow']:.1f} % zero without it\n{found['macs']/1e9:.2f} G multiply-accumulates for a frame of {size}, and {found['macs_flow']/1e9:.2f} G of SPyNet")
+        for name, bar, widths in width_bars(Plan(**found['plan'])): typer.echo(f'  {name:24}{bar:34}{widths}')
+    for name, value in found.get('provenance', {}).items(): typer.echo(f'{name}: {json.dumps(value) if isinstance(value, (dict, list)) else value}')
 
 # %% ../nbs/40_cli.ipynb #b3a4e1b2
 @app.command()

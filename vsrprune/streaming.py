@@ -28,7 +28,7 @@ from .checkpoints import load
 from .flow import warp
 from .frames import VIDEOS, Clip, InputError, Sound, VideoClip, open_clip, write_clip
 
-# %% ../nbs/20_streaming.ipynb #93a25a63
+# %% ../nbs/20_streaming.ipynb #e9cf5941
 def scene_cuts(clip,                       # (t, h, w, 3) uint8 RGB, in memory or from `frames.open_clip`
                threshold:float=8.0,        # mean absolute difference of luma, percent
               )->list[int]:                # first frames of all scenes but the first one
@@ -43,7 +43,7 @@ def scene_cuts(clip,                       # (t, h, w, 3) uint8 RGB, in memory o
         frame.pts, frame.time_base = i, Fraction(1, 25)
         graph.push(frame)
         changes.append(float(graph.pull().metadata['lavfi.scd.mafd']))
-    around = [max(changes[max(i - 3, 0):i] + changes[i+1:i+4], default=0) for i in range(len(changes))]
+    around = [max(changes[max(i - 3, 1):i] + changes[i+1:i+4], default=100.) for i in range(len(changes))]
     return [i for i in range(1, len(changes)) if changes[i] > max(threshold, 1.5*around[i])]
 
 # %% ../nbs/20_streaming.ipynb #48f4e8e0

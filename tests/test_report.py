@@ -79,8 +79,8 @@ def test_weights_on_disk_are_those_in_the_records(built):
 def test_table_figures_and_pages_are_there(built):
     table = (ROOT/'paper'/'tables'/'smoke'/'unstructured.tex').read_text()
     assert 'paper (REDS)' in table and 'ours (stills)' in table and '0.82' in table
-    for name in ('structured', 'ablation', 'claims', 'sweep', 'weights'): assert r'\bottomrule' in (ROOT/'paper'/'tables'/'smoke'/f'{name}.tex').read_text()
-    for n in range(1, 9): assert (ROOT/'figures'/'smoke'/f'figure{n}.png').stat().st_size > 10_000
+    for name in ('structured', 'ablation', 'claims', 'sweep', 'weights', 'aware'): assert r'\bottomrule' in (ROOT/'paper'/'tables'/'smoke'/f'{name}.tex').read_text()
+    for n in range(1, 10): assert (ROOT/'figures'/'smoke'/f'figure{n}.png').stat().st_size > 10_000
     assert 'bicubic' in (RUNS/'notebooks'/'tables.html').read_text()
 
 

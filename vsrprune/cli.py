@@ -412,7 +412,7 @@ def upscale(source:Annotated[Path, typer.Argument(help='A video, or a folder of 
             fps:Annotated[float|None, typer.Option(help='Frames per second of the output; default those of the source.')] = None,
             force:Annotated[bool, typer.Option('--force', help='Replace an output that exists.')] = False,
             as_json:Annotated[bool, typer.Option('--json', help='Say what was done as JSON.')] = False):
-    """Upscale a clip four times, of any length, in the memory of a segment.
+    """Upscale a clip four times, of any length, in the memory of a segment; what was interrupted is gone on with.
 
     Example: vsrprune upscale in.mp4 -o out.mp4 --model small.safetensors
     """
@@ -424,9 +424,10 @@ def upscale(source:Annotated[Path, typer.Argument(help='A video, or a folder of 
         from vsrprune.streaming import upscale_file
         dtypes = dict(float32=torch.float32, bfloat16=torch.bfloat16)
         if dtype not in dtypes: raise InputError(f"--dtype is 'float32' or 'bfloat16', got '{dtype}'.")
-        done = upscale_file(source, output, model, start, frames, fps, cuts, sound, force, not as_json, dtype=dtypes[dtype], segment=segment, look_ahead=look_ahead)
+        try: done = upscale_file(source, output, model, start, frames, fps, cuts, sound, force, not as_json, dtype=dtypes[dtype], segment=segment, look_ahead=look_ahead)
+        except KeyboardInterrupt: raise InputError(f'{output}: interrupted; what is finished lies in {output}.parts, and the same command goes on with it.') from None
     if as_json: typer.echo(json.dumps(done))
-    else: typer.echo(f"{output}: {done['frames']} frames of {done['size'][1]}x{done['size'][0]}, {len(done['cuts']) + 1} scenes, {done['frames_per_second']:.2f} frames per second")
+    else: typer.echo(f"{output}: {done['frames']} frames of {done['size'][1]}x{done['size'][0]}, {len(done['cuts']) + 1} scene{'s'*bool(done['cuts'])}, {done['frames_per_second']:.2f} frames per second{', ' + str(done['resumed']) + ' of them there already' if done['resumed'] else ''}")
 
 # %% ../nbs/40_cli.ipynb #044be8d2
 data = typer.Typer(no_args_is_help=True, help='Look through data sets, and make low-resolution sides.')

@@ -2,8 +2,8 @@
 
 # %% auto #0
 __all__ = ['IMAGES', 'VIDEOS', 'KINDS', 'InputError', 'repo_root', 'shared_folder', 'replacing', 'Document', 'Clip', 'FolderClip',
-           'VideoClip', 'open_clip', 'read_clip', 'Sound', 'write_clip', 'to_y', 'cubic', 'resize_matrix', 'imresize',
-           'blur_matrix', 'degrade', 'crop_to_multiple']
+           'VideoClip', 'open_clip', 'read_clip', 'Sound', 'write_clip', 'join_clips', 'to_y', 'cubic', 'resize_matrix',
+           'imresize', 'blur_matrix', 'degrade', 'crop_to_multiple']
 
 # %% ../nbs/00_frames.ipynb #bb6f71af
 import ctypes, errno, json, math, os, re, shutil, warnings
@@ -481,6 +481,39 @@ def write_clip(clip:Iterable,   # (t, h, w, 3) uint8 RGB, or any iterable of (h,
     with replacing(path) as beside:
         if video: _write_video(_checked(clip), beside, fps, sound)
         else: _write_folder(_checked(clip), beside)
+    return path
+
+# %% ../nbs/00_frames.ipynb #b3be2b1a
+def _join_videos(parts:list[Path], path:Path, fps:Fraction, sound:Sound|None)->None:
+    "Copy the pictures of videos that were written alike, and the sound that goes with them"
+    with av.open(str(path), 'w', options={'movflags': 'faststart'} if path.suffix.lower() != '.mkv' else {}) as container:
+        with _video(parts[0]) as (_, stream): copy = container.add_stream_from_template(stream)
+        with _copying(sound, container, path) as copy_until:
+            done = 0
+            for part in parts:
+                with _video(part) as (source, stream):
+                    shift, begun = round(done/fps/stream.time_base), done
+                    for packet in source.demux(stream):
+                        if not packet.size: continue
+                        packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, copy
+                        container.mux(packet)
+                        done += 1
+                        copy_until(float(done/fps))
+            copy_until(math.inf)
+
+def join_clips(parts:list[Path],      # that `write_clip` wrote: all folders, or all videos of one kind, size and rate
+               path:str|Path,         # of the same kind
+               fps:Fraction|None=None,# of the videos; default that of the first
+               sound:Sound|None=None, # as for `write_clip`
+              )->Path:                # `path`
+    "One clip from several, one after the other; pictures are copied as they are, those of folders moved. Whole or not at all"
+    path, parts = Path(path), list(map(Path, parts))
+    if not parts: raise InputError(f'{path}: there are no parts to join')
+    with replacing(path) as beside:
+        if path.suffix.lower() in VIDEOS: _join_videos(parts, beside, Fraction(fps or open_clip(parts[0]).fps), sound)
+        else:
+            beside.mkdir()
+            for i, file in enumerate(file for part in parts for file in open_clip(part).files): os.replace(file, beside/f'{i:08d}{file.suffix}')
     return path
 
 # %% ../nbs/00_frames.ipynb #94cd4102

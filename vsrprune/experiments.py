@@ -387,12 +387,12 @@ def _timed_names(profile)->list[str]:
     return by_ratio + [record_name('structured', 'finetuned', r.options, seed=(r.seeds or profile.seeds)[0]) for r in profile.sweep if 'finetuned' in r.stages]
 
 def measure_speed(profile:Profile)->dict[str, dict[str, dict]]:
-    "Time networks with filters removed against the dense one, each plan once, by record name and machine; one that was taken up with its times, and whose weights are not here, keeps them"
-    dense, found, known = dense_network(profile), {}, {}
-    told = {r.name: {machine: s.model_dump() for machine, s in r.cost.speedup.items()} for r in read_records(profile.runs/'records') if r.cost and r.cost.speedup}
+    "Time networks with filters removed against the dense one, each plan once, by record name and machine; one that was timed before, or taken up with its times, keeps them unless its weights are newer"
+    dense, found, known, timed = dense_network(profile), {}, {}, speed_path(profile)
+    told = {r.name: {machine: s.model_dump() for machine, s in r.cost.speedup.items()} for r in read_records(profile.runs/'records') if r.cost and r.cost.speedup} | (json.loads(timed.read_text()) if timed.exists() else {})
     for name in _timed_names(profile):
         path = profile.runs/'weights'/f'{name}.safetensors'
-        if name in told and not path.exists():
+        if name in told and (not path.exists() or (timed.exists() and path.stat().st_mtime < timed.stat().st_mtime)):
             found[name] = told[name]
             continue
         smaller = checkpoints.load(path)

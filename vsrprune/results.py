@@ -298,6 +298,11 @@ def described(options:dict)->str:
     "A method of the sweep in words"
     return ', '.join([CRITERIA[options['criterion']] if 'criterion' in options else 'from nothing', options['allocation'], *[word for name, word in dict(repair='repaired', teacher='taught').items() if options.get(name)]])
 
+def _validation(tuned:list[Record])->float:
+    "PSNR on validation clips, mean over seeds; nan where a record does not say"
+    found = [r.env.get('training', {}).get('validation_psnr') for r in tuned]
+    return float(np.mean(found)) if found and None not in found else np.nan
+
 def _sweep_row(records, dense, options)->dict:
     line = _of_line(records, options)
     tuned, psnr = line['finetuned'], {stage: _mean(found, 'psnr') for stage, found in line.items()}
@@ -305,7 +310,7 @@ def _sweep_row(records, dense, options)->dict:
     speed = {machine: s.ratio for machine, s in last[0].cost.speedup.items()} if last[0].cost else {}
     removed = 1 - last[0].cost.macs/dense.cost.macs if last[0].cost else np.nan
     return dict(key=f"sweep-{_cut(options)}-{'-'.join(re.split('[, ]+', described(options).lower()))}", cut=_cut(options), network=described(options), macs_cut=removed, filters_removed=last[0].ratio,
-                drop_at_once=dense.scores.psnr - psnr['pruned'], drop_repaired=dense.scores.psnr - psnr['repaired'], psnr_finetuned=psnr['finetuned'], fair_drop=fair_drop(last[0], records) if tuned else np.nan,
+                drop_at_once=dense.scores.psnr - psnr['pruned'], drop_repaired=dense.scores.psnr - psnr['repaired'], psnr_finetuned=psnr['finetuned'], validation=_validation(tuned), fair_drop=fair_drop(last[0], records) if tuned else np.nan,
                 spread=float(np.std([r.scores.psnr for r in tuned], ddof=1)) if len(tuned) > 1 else np.nan, seeds=len(last), warp_error=_mean(last, 'warp_error'), chosen=last[0].chosen, ridge=max((r.env.get('repair', {}).get('ridge') or np.nan for r in line['repaired']), default=np.nan),
                 faster=speed.get('cpu-float32', np.nan), faster_bfloat16=speed.get('cpu-bfloat16', np.nan))
 
@@ -336,7 +341,7 @@ def _weights_row(records, dense, ratio, options)->dict:
     whole, left = cost.params - (cost.params_flow or 0), cost.nonzeros - (cost.nonzeros_flow or 0)
     return dict(key='-'.join(['weights', _percent(ratio), *option_words(options)]), cut=_percent(ratio), network=described_weights(options), zeros=tuned[0].ratio, zeros_without_flow=1 - left/whole, megabytes=cost.bytes/1e6,
                 of_dense=cost.bytes/dense.cost.bytes_compressed if dense.cost.bytes_compressed else np.nan, drop_at_once=dense.scores.psnr - psnr['pruned'], drop_repaired=dense.scores.psnr - psnr['repaired'],
-                psnr_finetuned=psnr['finetuned'], fair_drop=fair_drop(tuned[0], records), spread=float(np.std([r.scores.psnr for r in tuned], ddof=1)) if len(tuned) > 1 else np.nan, seeds=len(tuned), chosen=tuned[0].chosen)
+                psnr_finetuned=psnr['finetuned'], validation=_validation(tuned), fair_drop=fair_drop(tuned[0], records), spread=float(np.std([r.scores.psnr for r in tuned], ddof=1)) if len(tuned) > 1 else np.nan, seeds=len(tuned), chosen=tuned[0].chosen)
 
 def weights_table(records:list[Record])->pd.DataFrame:
     "A row for each share of the weights and each method: zeros among all Conv2d weights, and among all parameters without SPyNet; the file, also as a share of the dense one's compressed in the same way; drops in dB against dense, the last of them fair"
@@ -363,7 +368,7 @@ def _aware_row(records, dense, options, length)->dict:
     drop = lambda found: fair_drop(found[0], records) if found else np.nan
     return dict(key='-'.join(['aware', _cut(options), *re.split('[, ]+', described_aware(options).lower())]), cut=_cut(options), network=described_aware(options), macs_cut=1 - tuned[0].cost.macs/dense.cost.macs,
                 regularised_drop=drop(line['regularised']), surgery=_mean(line['regularised'], 'psnr') - _mean(line['pruned'], 'psnr'), drop_at_once=drop(line['pruned']), drop_repaired=drop(line['repaired']),
-                psnr_finetuned=_mean(tuned, 'psnr'), fair_drop=drop(tuned), spread=float(np.std([r.scores.psnr for r in tuned], ddof=1)) if len(tuned) > 1 else np.nan, seeds=len(tuned), chosen=tuned[0].chosen and aware)
+                psnr_finetuned=_mean(tuned, 'psnr'), validation=_validation(tuned), fair_drop=drop(tuned), spread=float(np.std([r.scores.psnr for r in tuned], ddof=1)) if len(tuned) > 1 else np.nan, seeds=len(tuned), chosen=tuned[0].chosen and aware)
 
 def aware_table(records:list[Record])->pd.DataFrame:
     """A row for each share of the MACs and each line of pruning-aware training, after its counterparts: drops in dB, all of them fair (see `fair_reference`) but `surgery`, which is against the network before it.
@@ -404,7 +409,7 @@ def percent(share:float)->str:
 DECIBEL, SIMILARITY = partial(printed, digits=2), partial(printed, digits=4)
 FORMATS = {'ridge': lambda x: '--' if _absent(x) else f'{x:g}', **dict.fromkeys(('weights', 'weights_without_flow'), count), **dict.fromkeys(('macs', 'macs_with_flow'), giga),
            **dict.fromkeys(('zeros', 'zeros_without_flow', 'of_dense', 'reached', 'macs_removed', 'macs_cut', 'filters_removed', 'recovered', 'closed'), percent), **dict.fromkeys(('ssim', 'ssim_finetuned', 'ssim_drop'), SIMILARITY),
-           **dict.fromkeys(('psnr', 'psnr_finetuned', 'psnr_first', 'psnr_last', 'drop_pruned', 'drop', 'drop_at_once', 'drop_repaired', 'fair_drop', 'regularised_drop', 'surgery', 'warp_error', 'spread', 'faster', 'faster_bfloat16', 'megabytes'), DECIBEL)}
+           **dict.fromkeys(('psnr', 'psnr_finetuned', 'psnr_first', 'psnr_last', 'drop_pruned', 'drop', 'drop_at_once', 'drop_repaired', 'fair_drop', 'validation', 'regularised_drop', 'surgery', 'warp_error', 'spread', 'faster', 'faster_bfloat16', 'megabytes'), DECIBEL)}
 
 # %% ../nbs/30_results.ipynb #ac9d4547
 HEADINGS = dict(source=('', ''), network=('', ''), weights_without_flow=('weights', 'w/o flow'), weights=('weights', 'with'),

@@ -134,7 +134,7 @@ def test_records_are_kept_and_a_report_is_built_from_them(clone):
 
 def test_a_profile_that_has_grown_computes_only_what_is_new(clone):
     profile = clone/'data'/'profiles'/'smoke.yaml'
-    profile.write_text(profile.read_text().replace('\ncalibration:', '\n- {macs: 0.5, allocation: latency, repair: true, iterations: 0}\ncalibration:'))
+    profile.write_text(profile.read_text().replace('\naware:', '\n- {macs: 0.5, allocation: latency, repair: true, iterations: 0}\naware:'))
     status, said = report_in(clone, '--extend')
     assert status == 0, said
     ran = {name.split('.')[0] for name in re.findall(r'^(\S+): running$', said, re.M)}

@@ -217,13 +217,16 @@ def _score_pruned(model, profile, started, seed, **fields):
     return measure(profile, path, started, stage='pruned', seed=seed, **fields)
 
 def _spared_shares(profile, zeroing, dense, seed)->dict[str, float]:
-    "Shares of all layers but the last, which makes up the total, by a scan of two calibration clips; with what may be looked at, kept in a file"
+    "Shares by a scan of two calibration clips, kept in a file; of all layers but the one with most room to both sides, which makes up the total"
     path = profile.runs/'scans'/f'{zeroing.criterion}-s{seed}.csv'
     if not path.exists():
         lq, gt = (clips[:2] for clips in calibration(profile, seed))
         scan = sensitivity(dense, lq, gt, criterion=zeroing.criterion, seed=seed)
         with replacing(path) as beside: scan.to_csv(beside, index=False)
-    return dict(list(spared(pd.read_csv(path), zeroing.sparsity).items())[:-1])
+    scan = pd.read_csv(path)
+    shares, sizes = spared(scan, zeroing.sparsity), scan.groupby('layer').weights.first()
+    roomiest = max(shares, key=lambda name: sizes[name]*min(shares[name], 1 - shares[name]))      # the rounding of all others lands there
+    return {name: share for name, share in shares.items() if name != roomiest}
 
 def zero_weights(profile:Profile, zeroing:Zeroing, seed:int=0)->tuple:
     "(pruned, repaired or None, masks, lambda of the repair, dense) of a line of weights; what is pruned little by little is dense still"
@@ -394,6 +397,7 @@ def measure_speed(profile:Profile)->dict[str, dict[str, dict]]:
         path = profile.runs/'weights'/f'{name}.safetensors'
         if name in told and (not path.exists() or (timed.exists() and path.stat().st_mtime < timed.stat().st_mtime)):
             found[name] = told[name]
+            if path.exists(): known.setdefault(Plan.of(checkpoints.load(path)).to_json(), told[name])      # others of its plan are as fast
             continue
         smaller = checkpoints.load(path)
         plan = Plan.of(smaller).to_json()

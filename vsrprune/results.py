@@ -546,6 +546,13 @@ def _speedups(records:list[Record])->str:
     return ', '.join(f'{speedup.ratio:.2f}x ({device})' for device, speedup in timed.items()) or '--'
 
 # %% ../nbs/30_results.ipynb #561d61e9
+def _aware_told(records)->str:
+    "What pruning-aware training was found to bring"
+    if not select(records, method='pruning_aware'): return '-- (not measured here)'
+    table = aware_table(records)
+    best = table[table.chosen]
+    return '; '.join(f'{row.cut}% of MACs removed: {DECIBEL(row.surgery)} dB by surgery, fair drop {DECIBEL(row.fair_drop)} dB' + (f', at once {DECIBEL(plain.iloc[0].fair_drop)} dB' if len(plain := table[(table.cut == row.cut) & (table.network == 'at once')]) else '') for row in best.itertuples()) or '--'
+
 def claims_table(records:list[Record])->pd.DataFrame:
     "Each claim of the original, what its own tables say, and what we measured"
     rows, claims, scope = _all_rows(records), paper()['claims'], f'unstructured-{_paper_scope(records)}'
@@ -565,7 +572,7 @@ def claims_table(records:list[Record])->pd.DataFrame:
         ('results', 'Structured pruning harms severely, and fine-tuning makes up for some of it.', lost('paper-structured', 'drop'), lost('structured', 'fair_drop')),
         both('conclusion', f'The model can be compressed by {half}% without much effect.', halves, '{network}: SSIM lower by {ssim_drop}'),
         both('conclusion', f'Even {less}% of speed-up costs some quality.', tenths, '{network}: SSIM lower by {ssim_drop}'),
-        ('abstract, conclusion', 'Pruning-aware training would prepare the network for structured pruning.', 'proposed, not tried', '-- (not measured here)'),
+        ('abstract, conclusion', 'Pruning-aware training would prepare the network for structured pruning.', 'proposed, not tried', _aware_told(records)),
     ], columns=['said in', 'claim', PAPER, rows.source['dense']])
 
 # %% ../nbs/30_results.ipynb #0a09d24d
@@ -792,9 +799,12 @@ def draw_bytes(ax,                              # matplotlib axes
                records:list[Record]):
     "PSNR of fine-tuned networks with weights at zero against the file on disk; the dense network in half precision, and compressed"
     dense, table = _dense(records), weights_table(records)
-    for look, (method, rows) in zip(cycle(METHOD_LOOKS), table.groupby('network', sort=False)):
-        rows = rows.sort_values('megabytes')
-        ax.plot(rows.megabytes, rows.psnr_finetuned, label=method, ls='-' if len(rows) > 1 else '', **look)
+    methods = table.network.str.replace(r', at most [\d.]+%[^,]*', '', regex=True)                 # a limit is a detail of a share
+    once = methods.map(methods.value_counts()).eq(1)
+    if once.sum() > 1: methods[once] = 'at one share only'                                          # an ablation: its parts would fill the legend
+    for look, (method, rows) in zip(cycle(METHOD_LOOKS), table.groupby(methods, sort=False)):
+        rows, alone = rows.sort_values('megabytes'), method == 'at one share only'
+        ax.plot(rows.megabytes, rows.psnr_finetuned, label=method, ls='-' if len(rows) > 1 and not alone else '', **(dict(color='0.6', marker='x') if alone else look))
     ax.plot(dense.cost.bytes/1e6, dense.scores.psnr, color='black', marker='*', markersize=7, ls='', label='dense, half precision')
     if dense.cost.bytes_compressed: ax.plot(dense.cost.bytes_compressed/1e6, dense.scores.psnr, color='black', marker='*', markersize=7, mfc='white', ls='', label='dense, compressed')
     ax.set(xlabel='file (MB)', ylabel='PSNR (dB)'); ax.set_xlim(left=0); ax.margins(y=0.1)
@@ -814,10 +824,11 @@ def lengths_table(records:list[Record],
                  )->pd.DataFrame:          # method, iterations, psnr (dB, mean over seeds)
     "What fine-tuning for longer brings; after 0 iterations, repaired where the method repairs"
     dense = select(records, method='dense')
-    rows = [dict(method='dense', iterations=n, psnr=_mean([r for r in dense if r.iterations == n], 'psnr')) for n in sorted({r.iterations for r in dense})]
+    twice = {2*r.iterations for r in dense if r.iterations and 'iterations' not in _on(r.options)}       # that is two trainings, not one
+    rows = [dict(method='dense', iterations=n, psnr=_mean([r for r in dense if r.iterations == n], 'psnr')) for n in sorted({r.iterations for r in dense} - twice)]
     for method, options in _told_apart(records, cut).items():
         line = _of_line(records, options)
-        tuned = [r for r in select(records, experiment='sweep', stage='finetuned') if r.options == options | {key: n for key, n in r.options.items() if key == 'iterations'}]
+        tuned = [r for r in select(records, experiment='sweep', stage='finetuned') if r.iterations not in twice and r.options == options | {key: n for key, n in r.options.items() if key == 'iterations'}]
         rows.append(dict(method=method, iterations=0, psnr=_mean(line['repaired'] or line['pruned'], 'psnr')))
         rows += [dict(method=method, iterations=n, psnr=_mean([r for r in tuned if r.iterations == n], 'psnr')) for n in sorted({r.iterations for r in tuned})]
     return pd.DataFrame(rows)
@@ -830,7 +841,9 @@ def draw_lengths(axes,                           # two matplotlib axes
     ax, over_time = axes
     looks = dict(zip(['dense', *_told_apart(records, cut)], (dict(color='0.25', marker='*', ls=':'), *METHOD_LOOKS)))
     for method, rows in lengths_table(records, cut).groupby('method', sort=False): ax.plot(rows.iterations, rows.psnr, label=method, **looks[method])
-    lengths = sorted(set(lengths_table(records, cut).iterations))
+    lengths = []
+    for n in sorted(set(lengths_table(records, cut).iterations)):                                   # labels that would touch are left out
+        if not lengths or not lengths[-1] or n >= 2.5*lengths[-1]: lengths.append(n)
     ax.set_xscale('symlog', linthresh=max(min(lengths[1:], default=1), 1), linscale=0.5)
     ax.set_xticks(lengths, [f'{n:,}' for n in lengths], minor=False)
     ax.minorticks_off(); ax.margins(0.08)

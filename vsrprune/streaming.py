@@ -6,7 +6,6 @@
 __all__ = ['PARTS', 'CHUNK', 'scene_cuts', 'Cost', 'upscale', 'upscale_file']
 
 # %% ../nbs/20_streaming.ipynb #b815af8d
-import copy
 import json
 import math
 import shutil
@@ -27,7 +26,7 @@ from tqdm import tqdm
 
 from .basicvsr import BasicVSR, to_frames, to_tensor
 from .checkpoints import load, sha256
-from .flow import warp
+from .fast import Fast
 from .frames import VIDEOS, Clip, InputError, Sound, VideoClip, join_clips, open_clip, replacing, write_clip
 
 # %% ../nbs/20_streaming.ipynb #e9cf5941
@@ -67,7 +66,7 @@ class _Borders:
         self.bytes += state.numel()*4
         self.most = max(self.most, self.bytes)
 
-    def get(self, level, i, like): return torch.from_numpy(np.load(self.path(level, i))).to(like.device)
+    def get(self, level, i, model): return torch.from_numpy(np.load(self.path(level, i))).to(model.device, model.dtype)
 
     def drop(self, level, i):
         self.bytes = max(self.bytes - self.path(level, i).stat().st_size, 0)
@@ -81,19 +80,18 @@ class _Scene:
         self.steps = 0      # of the backward direction, counted to see what doing it again costs
         self.state = None   # of the forward direction, after the last frame that came out
 
-    def _flow(self, first, second):
-        "Flows of pairs, few at a time"
-        return torch.cat([self.model.spynet(a, b) for a, b in zip(first.split(8), second.split(8))])
+    def _flows(self, first, second):
+        "Flows of pairs, one by one"
+        return [self.model.flow(a, b) for a, b in zip(first.split(1), second.split(1))]
 
     def _sweep(self, start, end, state):
         "Backward (i, state) for frames `end` - 1 down to `start`, from the state of frame `end`, or from none"
         for low in reversed(range(start, end, self.segment)):
             high = min(low + self.segment, end)
             x = self.read(low, high + (state is not None))[0]
-            flows = self._flow(x[:-1], x[1:]) if len(x) > 1 else None
+            flows = [*self._flows(x[:-1], x[1:]), None]
             for i in reversed(range(high - low)):
-                before = x.new_zeros(1, self.model.backward_trunk.first.out_channels, *x.shape[-2:]) if state is None else warp(state, flows[i:i+1])
-                state = self.model.backward_trunk(x[i:i+1], before)
+                state = self.model.step(self.model.backward_trunk, x[i:i+1], state, flows[i])
                 self.steps += 1
                 yield low + i, state
 
@@ -112,7 +110,7 @@ class _Scene:
             following = part + length
             if following <= done: continue
             last = following >= end
-            yield from self.backward(part, min(following, end), done, after if last else self.borders.get(level, following, next(self.model.parameters())), level + 1)
+            yield from self.backward(part, min(following, end), done, after if last else self.borders.get(level, following, self.model), level + 1)
             if not last: self.borders.drop(level, following)
 
     def ahead(self, ahead, done=0):
@@ -127,10 +125,9 @@ class _Scene:
         self.state, known = state, self.read(done - 1, done)[0] if done else None
         for start, states in segments:
             x = self.read(start, start + len(states))[0]
-            flows = self._flow(x, torch.cat([x[:1] if known is None else known, x[:-1]]))
+            flows = [*([None] if known is None else self._flows(x[:1], known)), *self._flows(x[1:], x[:-1])]
             for i, backward in enumerate(states):
-                before = x.new_zeros(1, self.model.forward_trunk.first.out_channels, *x.shape[-2:]) if self.state is None else warp(self.state, flows[i:i+1])
-                self.state, states[i] = self.model.forward_trunk(x[i:i+1], before), None
+                self.state, states[i] = self.model.step(self.model.forward_trunk, x[i:i+1], self.state, flows[i]), None
                 yield self.model.upsample(x[i:i+1], backward, self.state)
             known = x[-1:]
 
@@ -154,37 +151,33 @@ def upscale(model:BasicVSR,                   # copied; runs where it is
             cuts:list[int]|None=None,         # first frames of scenes, see `scene_cuts`; default one scene
             look_ahead:int|None=None,         # frames, for a live picture; default to the end of each scene
             dtype:torch.dtype=torch.float32,  # that convolutions compute in: float32 or bfloat16
+            tile:int|None=None,               # side of the tiles of large frames, low-resolution pixels; see `fast.Fast`
             cost:Cost|None=None,              # filled in
            )->Iterator[np.ndarray]:           # (4h, 4w, 3) uint8 RGB
     "Restored frames one after the other, in float32 those of the whole scene in one pass; `InputError` for what is no clip, or segments and cuts that cannot be"
     if not isinstance(model, BasicVSR): raise InputError(f'upscale: only BasicVSR streams, not {type(model).__name__}.')
     if len(getattr(clip, 'shape', ())) != 4 or clip.shape[3] != 3 or not clip.shape[0]: raise InputError(f"upscale: a clip is (t, h, w, 3) with a frame or more, got {getattr(clip, 'shape', type(clip).__name__)}.")
-    for name, n, least in (('segment', segment, 1), ('look_ahead', 0 if look_ahead is None else look_ahead, 0)):
-        if not isinstance(n, int) or isinstance(n, bool) or n < least: raise InputError(f'upscale: {name} is a whole number of frames, at least {least}, got {n!r}.')
+    for name, n, least in (('segment', segment, 1), ('look_ahead', 0 if look_ahead is None else look_ahead, 0), ('tile', 1 if tile is None else tile, 1)):
+        if not isinstance(n, int) or isinstance(n, bool) or n < least: raise InputError(f'upscale: {name} is a whole number, at least {least}, got {n!r}.')
     starts = [0, *(cuts or [])]
     if starts != sorted(set(starts)) or starts[-1] >= len(clip): raise InputError(f'upscale: cuts are frames between 1 and {len(clip) - 1}, in order, got {cuts}.')
     if dtype not in (torch.float32, torch.bfloat16): raise InputError(f'upscale: dtype is float32 or bfloat16, got {dtype}.')
-    return _upscaled(model, clip, segment, starts, look_ahead, dtype, cost or Cost())
+    return _upscaled(model, clip, starts, dict(segment=segment, look_ahead=look_ahead, dtype=dtype, tile=tile), cost or Cost())
 
 # %% ../nbs/20_streaming.ipynb #a24657d7
 @torch.inference_mode()
-def _upscaled(model, clip, segment, starts, look_ahead, dtype, cost, folder=None, done=0, state=None, told=None):
+def _upscaled(model, clip, starts, options, cost, folder=None, done=0, state=None, told=None):
     "`folder`: where borders lie, and stay if this is cut short; frames from `done` on, and the state before them; `told` is called with each scene"
-    model = copy.deepcopy(model).eval().to(memory_format=torch.channels_last)
-    device = next(model.parameters()).device
+    model, ahead = Fast(model, options['dtype'], options['tile']), options['look_ahead']
+    if state is not None: state = state.to(model.device, model.dtype)
     with tempfile.TemporaryDirectory(prefix='vsrprune-') if folder is None else nullcontext(folder) as folder:
         for start, end in zip(starts, [*starts[1:], len(clip)]):
             if end <= done: continue
-            scene, begun = _Scene(model, _reader(clip, start, device), end - start, segment, _Borders(Path(folder), start)), max(done - start, 0)
+            scene, begun = _Scene(model, _reader(clip, start, model.device), end - start, options['segment'], _Borders(Path(folder), start)), max(done - start, 0)
             if told: told(scene)
-            segments, steps = scene.backward(0, scene.length, begun) if look_ahead is None else scene.ahead(look_ahead, begun), cost.backward_steps
-            frames = scene.frames(segments, begun, state if begun else None)
-            while True:
-                # autocast is entered for each frame: whoever consumes them must not compute under it
-                with torch.autocast(device.type, dtype) if dtype != torch.float32 else nullcontext(): frame = next(frames, None)
-                cost.backward_steps, cost.disk = steps + scene.steps, max(cost.disk, scene.borders.most)
-                if frame is None: break
-                cost.frames += 1
+            segments, steps = scene.backward(0, scene.length, begun) if ahead is None else scene.ahead(ahead, begun), cost.backward_steps
+            for frame in scene.frames(segments, begun, state if begun else None):
+                cost.frames, cost.backward_steps, cost.disk = cost.frames + 1, steps + scene.steps, max(cost.disk, scene.borders.most)
                 yield to_frames(frame[:, None])[0]
 
 # %% ../nbs/20_streaming.ipynb #96672e79
@@ -234,10 +227,11 @@ class _Work:
 
     def part(self, i)->Path: return self.folder/f'part-{i:05d}{self.suffix}'
 
-    def state(self, device):
+    @property
+    def state(self):
         "Of the forward direction, after the last part; `None` at the beginning of a scene"
         file = self.folder/f'state-{len(self.done)}.npy'
-        return torch.from_numpy(np.load(file)).to(device) if file.exists() else None
+        return torch.from_numpy(np.load(file)) if file.exists() else None
 
     def finish(self, frames, state):
         "A part is whole: what comes next begins with this state. Only then does it count"
@@ -254,7 +248,7 @@ def _chunks(starts, length, segment)->list[int]:
 def _written(work, network, clip, starts, fps, options, cost, progress):
     "All parts, those that are finished left as they are"
     chunks, done, scene = _chunks(starts, len(clip), options['segment']), sum(work.done), []
-    frames = _upscaled(network, clip, options['segment'], starts, options['look_ahead'], options['dtype'], cost, work.folder, done, work.state(next(network.parameters()).device), lambda now: scene.append(now))
+    frames = _upscaled(network, clip, starts, options, cost, work.folder, done, work.state, lambda now: scene.append(now))
     with tqdm(total=len(clip), initial=done, unit='frame', disable=not progress) as bar:
         def counted(n):
             for frame in islice(frames, n): yield frame; bar.update()
@@ -274,20 +268,20 @@ def upscale_file(source:str|Path,                 # a video, or a folder of imag
                  force:bool=False,                # replace an output that exists, and parts of another run
                  progress:bool=True,              # show a bar
                  device:str|None=None,            # default a GPU where there is one
-                 segment:int=16, look_ahead:int|None=None, dtype:torch.dtype=torch.float32,      # as for `upscale`
+                 segment:int=16, look_ahead:int|None=None, dtype:torch.dtype=torch.float32, tile:int|None=None,      # as for `upscale`
                 )->dict:                          # what was done: output, frames, size, cuts, resumed (frames that were there), seconds, frames_per_second, backward_steps, disk
     "Upscale a clip four times, in parts; what was interrupted is gone on with. `InputError` says what is wrong with files or options, and then no output is written"
     output, video = Path(output), Path(output).suffix.lower() in VIDEOS
     if output.exists() and not force: raise InputError(f'{output} exists; choose another name, or replace it with --force.')
     if output.suffix and not video: raise InputError(f'{output} has a suffix that is not written here; use {", ".join(VIDEOS)}, or a folder name without a dot.')
-    clip, network = _Stretch(open_clip(source), start, frames), load(model)
-    upscale(network, clip, segment, None, look_ahead, dtype)      # says what cannot be, and does nothing yet
-    about = dict(source=str(Path(source).resolve()), changed=Path(source).stat().st_mtime_ns, model=sha256(model), frames=[start, len(clip)], cuts=cuts, segment=segment, look_ahead=look_ahead, dtype=str(dtype), fps=str(fps))
+    clip, network, options = _Stretch(open_clip(source), start, frames), load(model), dict(segment=segment, look_ahead=look_ahead, dtype=dtype, tile=tile)
+    upscale(network, clip, **options)      # says what cannot be, and does nothing yet
+    about = dict(source=str(Path(source).resolve()), changed=Path(source).stat().st_mtime_ns, model=sha256(model), frames=[start, len(clip)], cuts=cuts, fps=str(fps)) | options | dict(dtype=str(dtype))
     work = _Work(output, about, force)
     network, cost, started, resumed = network.to(device or ('cuda' if torch.cuda.is_available() else 'cpu')), Cost(), time.perf_counter(), sum(work.done)
     starts = [0, *(scene_cuts(clip) if cuts else [])]
     rate = fps or clip.fps
-    parts = _written(work, network, clip, starts, rate, dict(segment=segment, look_ahead=look_ahead, dtype=dtype), cost, progress)
+    parts = _written(work, network, clip, starts, rate, options, cost, progress)
     join_clips(parts, output, rate and Fraction(rate).limit_denominator(1001), clip.sound if sound and not fps and video else None)
     shutil.rmtree(work.folder)
     seconds = time.perf_counter() - started

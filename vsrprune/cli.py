@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['app', 'WORK', 'NOISE', 'ENDS', 'TEX', 'data', 'main', 'fail', 'told', 'notebook_path', 'check_parameters',
            'write_html', 'notebook', 'Progress', 'follow', 'check_cluster', 'snakemake', 'alone', 'report', 'train',
-           'ship', 'estimate', 'records', 'convert', 'info', 'prune', 'finetune', 'upscale', 'check', 'degrade',
-           'evaluate']
+           'ship', 'estimate', 'records', 'convert', 'info', 'prune', 'finetune', 'upscale', 'export', 'check',
+           'degrade', 'evaluate']
 
 # %% ../nbs/40_cli.ipynb #af31115e
 import re
@@ -404,12 +404,14 @@ def upscale(source:Annotated[Path, typer.Argument(help='A video, or a folder of 
             model:Annotated[Path, typer.Option(help='A checkpoint, dense or pruned.')],
             dtype:Annotated[str, typer.Option(help="What it computes in: 'float32', or 'bfloat16', faster where the processor has it.")] = 'float32',
             segment:Annotated[int, typer.Option(help='Frames that are held at once.')] = 16,
+            tile:Annotated[int|None, typer.Option(help='Side of the tiles that large frames are computed in, pixels of the source; default whole.')] = None,
             look_ahead:Annotated[int|None, typer.Option(help='For a live picture: frames ahead that it may know; default all of the scene.')] = None,
             cuts:Annotated[bool, typer.Option(help='Look for scene cuts, and start anew at each.')] = True,
             sound:Annotated[bool, typer.Option(help='Copy the sound of a video; not where --fps is given.')] = True,
             start:Annotated[int, typer.Option(help='The first frame.')] = 0,
             frames:Annotated[int|None, typer.Option(help='How many; default to the end.')] = None,
             fps:Annotated[float|None, typer.Option(help='Frames per second of the output; default those of the source.')] = None,
+            compare:Annotated[Path|None, typer.Option(help='Show before and after: a page with a slider (.html), or a video of both.')] = None,
             force:Annotated[bool, typer.Option('--force', help='Replace an output that exists.')] = False,
             as_json:Annotated[bool, typer.Option('--json', help='Say what was done as JSON.')] = False):
     """Upscale a clip four times, of any length, in the memory of a segment; what was interrupted is gone on with.
@@ -424,10 +426,30 @@ def upscale(source:Annotated[Path, typer.Argument(help='A video, or a folder of 
         from vsrprune.streaming import upscale_file
         dtypes = dict(float32=torch.float32, bfloat16=torch.bfloat16)
         if dtype not in dtypes: raise InputError(f"--dtype is 'float32' or 'bfloat16', got '{dtype}'.")
-        try: done = upscale_file(source, output, model, start, frames, fps, cuts, sound, force, not as_json, dtype=dtypes[dtype], segment=segment, look_ahead=look_ahead)
+        try: done = upscale_file(source, output, model, start, frames, fps, cuts, sound, compare, force, not as_json, dtype=dtypes[dtype], segment=segment, look_ahead=look_ahead, tile=tile)
         except KeyboardInterrupt: raise InputError(f'{output}: interrupted; what is finished lies in {output}.parts, and the same command goes on with it.') from None
+    if done['missing']: typer.secho(f"{source} was cut short: it ends after {done['frames']} frames, about {done['missing']} early.", fg='red', err=True)
     if as_json: typer.echo(json.dumps(done))
     else: typer.echo(f"{output}: {done['frames']} frames of {done['size'][1]}x{done['size'][0]}, {len(done['cuts']) + 1} scene{'s'*bool(done['cuts'])}, {done['frames_per_second']:.2f} frames per second{', ' + str(done['resumed']) + ' of them there already' if done['resumed'] else ''}")
+
+# %% ../nbs/40_cli.ipynb #4f3c1536
+@app.command()
+def export(model:Annotated[Path, typer.Argument(help='A checkpoint, dense or pruned.')],
+           output:Annotated[Path, typer.Option('-o', '--output', help='A folder that comes into being.')],
+           form:Annotated[str, typer.Option('--format', help="'onnx', or 'torch' for torch.export.")] = 'onnx',
+           force:Annotated[bool, typer.Option('--force', help='Replace a folder that exists.')] = False,
+           as_json:Annotated[bool, typer.Option('--json', help='Say what was written as JSON.')] = False):
+    """Write a network for another runtime: a graph each for the flow, a step of either direction, and the restored frame.
+
+    Example: vsrprune export small.safetensors -o small-onnx
+    """
+    with told():
+        import json
+
+        from vsrprune.export import export_file
+        about = export_file(model, output, form, force)
+    if as_json: return typer.echo(json.dumps(about))
+    for name, graph in about['graphs'].items(): typer.echo(f"{output/graph['file']}: {name} of {', '.join(graph['inputs'])}")
 
 # %% ../nbs/40_cli.ipynb #044be8d2
 data = typer.Typer(no_args_is_help=True, help='Look through data sets, and make low-resolution sides.')

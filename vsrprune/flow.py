@@ -77,7 +77,7 @@ class SPyNet(nn.Module):
                )->torch.Tensor:            # (b, 2, h, w) pixels, x before y; at least float32
         "Flow from `first` to `second`: `warp(second, flow)` resembles `first`"
         h, w = first.shape[-2:]
-        full = (-(-h//32)*32, -(-w//32)*32)
+        full = ((h + 31)//32*32, (w + 31)//32*32)
         resize = lambda x: F.interpolate(x, size=full, mode='bilinear', align_corners=False)
         b, dtype = first.shape[0], self.levels[0][0].weight.dtype
         # the flow is a sum over levels and multiplied by two at each: keep it out of half precision
@@ -87,7 +87,7 @@ class SPyNet(nn.Module):
             known = torch.cat([near, warp(far, flow, 'border'), flow.to(near.dtype)], 1)
             flow = flow + level(known.to(dtype)).to(flow.dtype)
         flow = F.interpolate(flow, size=(h, w), mode='bilinear', align_corners=False)
-        return flow*flow.new_tensor([w/full[1], h/full[0]]).view(1, 2, 1, 1)
+        return torch.stack([flow[:, 0]*(w/full[1]), flow[:, 1]*(h/full[0])], 1)      # no tensor made of the size: exported, that would hold for one size only
 
 # %% ../nbs/03_flow.ipynb #57e8f141
 def width_of(params:dict,     # weights by name, a state dict

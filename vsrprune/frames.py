@@ -2,15 +2,15 @@
 
 # %% auto #0
 __all__ = ['IMAGES', 'VIDEOS', 'KINDS', 'InputError', 'repo_root', 'shared_folder', 'replacing', 'Document', 'Clip', 'FolderClip',
-           'VideoClip', 'open_clip', 'read_clip', 'Sound', 'write_clip', 'join_clips', 'to_y', 'cubic', 'resize_matrix',
-           'imresize', 'blur_matrix', 'degrade', 'crop_to_multiple']
+           'Colour', 'VideoClip', 'open_clip', 'read_clip', 'Sound', 'write_clip', 'join_clips', 'to_y', 'cubic',
+           'resize_matrix', 'imresize', 'blur_matrix', 'degrade', 'crop_to_multiple']
 
 # %% ../nbs/00_frames.ipynb #bb6f71af
 import ctypes, errno, json, math, os, re, shutil, warnings
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -264,8 +264,8 @@ def _packets(container, stream)->tuple[int, list, set[int], float]:
     return found, times, keys, end
 
 # %% ../nbs/00_frames.ipynb #64069c1f
-def _scan(path:Path)->tuple[list, list[int]]: # times of the frames in the order shown, and which of them are key frames
-    "What is in a video file; `InputError` where it ends before it says it does"
+def _scan(path:Path, whole:bool=True)->tuple[list, list[int], int]: # times of the frames in the order shown, which of them are key frames, and how many are missing
+    "What is in a video file; where it has to be whole, `InputError` if it ends before it says it does"
     with _video(path) as (container, stream):
         listed = len(stream.index_entries) if 'mp4' in container.format.name else stream.frames
         found, times, keys, end = _packets(container, stream)
@@ -275,15 +275,33 @@ def _scan(path:Path)->tuple[list, list[int]]: # times of the frames in the order
             # With a varying frame rate nobody says how long the last frame stays: allow it the longest stay of any.
             end = max(end, float((times[-1] + max(b - a for a, b in zip(times, times[1:])))*stream.time_base))
         declared = listed or _declared(container, stream, found, end)
-    if found < declared: raise InputError(f'{path} ends after {found} of {declared} frames; it was cut short, so copy or download it again')
+    if found < declared and whole: raise InputError(f'{path} ends after {found} of {declared} frames; it was cut short, so copy or download it again')
     if not times: raise InputError(f'{path} holds no frames')
-    return times, [0] + [i for i, time in enumerate(times) if i and timed and time in keys]
+    return times, [0] + [i for i, time in enumerate(times) if i and timed and time in keys], max(declared - found, 0)
 
 # %% ../nbs/00_frames.ipynb #646607a1
 _ACCURATE = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 # Matrices by their number in ITU-T H.273, which is what a frame carries
 _MATRICES = {1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: Colorspace.ITU601,
              7: Colorspace.SMPTE240M, 9: Colorspace.BT2020, 10: Colorspace.BT2020}
+
+@dataclass(frozen=True)
+class Colour:
+    "How a video stores colour; numbers are those of ITU-T H.273, where 1 is BT.709"
+    matrix: int = 1
+    primaries: int = 1
+    transfer: int = 1
+    full: bool = False      # range: 0 to 255 instead of 16 to 235
+    dense: bool = False     # at every pixel (4:4:4) instead of at every fourth (4:2:0)
+
+    @classmethod
+    def of(cls, frame:av.VideoFrame)->'Colour':
+        "Of a decoded frame; what is not said, or is RGB, becomes BT.709"
+        dense = frame.format.is_rgb or '444' in frame.format.name
+        full = not frame.format.is_rgb and (frame.color_range == ColorRange.JPEG or frame.format.name.startswith('yuvj'))
+        if frame.format.is_rgb or frame.colorspace not in _MATRICES: return cls(full=full, dense=dense)
+        said = {name: value for name, value in (('primaries', frame.color_primaries), ('transfer', frame.color_trc)) if value not in (0, 2, 3)}
+        return cls(frame.colorspace, **dict(primaries=frame.colorspace, transfer=frame.colorspace) | said if frame.colorspace in (1, 6, 7) else said, full=full, dense=dense)
 
 def _rgb(frame:av.VideoFrame)->np.ndarray: # (h, w, 3) uint8
     "RGB of a decoded frame, upright; more than 8 bits per channel are rounded to 8"
@@ -298,11 +316,30 @@ def _rgb(frame:av.VideoFrame)->np.ndarray: # (h, w, 3) uint8
 # %% ../nbs/00_frames.ipynb #21851ba8
 class VideoClip(Clip):
     "A clip in a video file; indexing decodes from the nearest key frame, iterating decodes once"
-    def __init__(self, path:Path): # a file that FFmpeg can decode
-        self.times, self.keys = _scan(path)
+    def __init__(self, path:Path, # a file that FFmpeg can decode
+                 whole:bool=True): # refuse one that was cut short, else end with its last frame that can be decoded
+        self.times, self.keys, self.missing = _scan(path, whole)
         with _video(path) as (_, stream): fps, self.unit = stream.average_rate or stream.guessed_rate, stream.time_base
         super().__init__(path, (len(self.times), 0, 0, 3), fps)
-        self.shape = (len(self.times), *_rgb(self._due(_decode(path), 0)).shape)
+        first = self._due(_decode(path), 0)
+        self.shape, self.colour = (len(self.times), *_rgb(first).shape), Colour.of(first)
+        if self.missing: self._end_early()
+
+    def _end_early(self):
+        "Leave off frames at the end that cannot be decoded"
+        sound = 0
+        with suppress(av.FFmpegError):
+            for frame in _decode(self.path):
+                if frame.is_corrupt or sound == len(self): break
+                sound += 1
+        self.missing += len(self) - sound
+        self.times, self.keys, self.shape = self.times[:sound], [key for key in self.keys if key < sound], (sound, *self.shape[1:])
+
+    @property
+    def steady(self)->bool:
+        "Whether frames follow each other evenly, to half of what one is shown"
+        if None in self.times or not self.fps: return True
+        return all(abs(float((time - self.times[0])*self.unit*self.fps) - i) <= 0.5 for i, time in enumerate(self.times))
 
     def seconds(self, i:int)->float:
         "When frame i is shown, by the clock of the file; the end of the clip is when one frame more would be"
@@ -335,6 +372,7 @@ class VideoClip(Clip):
 
 # %% ../nbs/00_frames.ipynb #510a230c
 def open_clip(path:str|Path, # a folder of images, one image, or a video file
+              whole:bool=True, # a video that was cut short is refused, else it ends where it ends; its `missing` says how many frames early
              )->Clip:
     "Open a clip by its headers, and one frame of a video; `InputError` where it is missing, empty, no clip, of mixed sizes or cut short"
     path = Path(path)
@@ -344,7 +382,7 @@ def open_clip(path:str|Path, # a folder of images, one image, or a video file
         if not files: raise InputError(f'{path} holds no frames, which are {", ".join(IMAGES)} files{inside}')
         return FolderClip(path, files)
     if not path.exists(): raise InputError(f'{path} does not exist')
-    return FolderClip(path, [path]) if path.suffix.lower() in IMAGES else VideoClip(path)
+    return FolderClip(path, [path]) if path.suffix.lower() in IMAGES else VideoClip(path, whole)
 
 # %% ../nbs/00_frames.ipynb #c0c9c012
 def read_clip(path:str|Path,        # as for `open_clip`
@@ -376,17 +414,17 @@ def _write_folder(frames:Iterator[np.ndarray], folder:Path)->None:
     for i, frame in enumerate(frames): Image.fromarray(frame).save(folder/f'{i:08d}.png', compress_level=3)
 
 # %% ../nbs/00_frames.ipynb #0cbfa451
-def _encoder(container, size:tuple[int, int], fps:Fraction):
-    "A stream for frames of (h, w): FFV1 in RGB for Matroska, else H.264 tagged as BT.709, limited range"
+def _encoder(container, size:tuple[int, int], fps:Fraction, colour:Colour):
+    "A stream for frames of (h, w): FFV1 in RGB for Matroska, else H.264, tagged as it stores colour"
     if 'matroska' in container.format.name:
         stream = container.add_stream('ffv1', rate=fps, options=dict(level='3', g='1'))
         stream.pix_fmt = 'bgr0'
     else:
         # swscale halves the colour planes to the centres of 2x2 blocks; untagged, players would take them half a pixel to the left.
         stream = container.add_stream('libx264', rate=fps, options=dict(crf='12', chroma_sample_location='center'))
-        stream.pix_fmt, codec = 'yuv420p', stream.codec_context
-        codec.colorspace = codec.color_primaries = codec.color_trc = Colorspace.ITU709
-        codec.color_range = ColorRange.MPEG
+        stream.pix_fmt, codec = 'yuv444p' if colour.dense else 'yuv420p', stream.codec_context
+        codec.colorspace, codec.color_primaries, codec.color_trc = colour.matrix, colour.primaries, colour.transfer
+        codec.color_range = ColorRange.JPEG if colour.full else ColorRange.MPEG
     stream.height, stream.width = size
     return stream
 
@@ -394,7 +432,8 @@ def _encodable(rgb:np.ndarray, stream)->av.VideoFrame:
     "A frame in the pixel format of its stream, by the matrix that the stream is tagged with"
     frame = av.VideoFrame.from_ndarray(rgb)
     if stream.pix_fmt == 'bgr0': return frame.reformat(format='bgr0')
-    return frame.reformat(format='yuv420p', dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG, interpolation=_ACCURATE)
+    codec = stream.codec_context
+    return frame.reformat(format=stream.pix_fmt, dst_colorspace=_MATRICES[codec.colorspace], dst_color_range=ColorRange(codec.color_range), interpolation=_ACCURATE)
 
 # %% ../nbs/00_frames.ipynb #7fd1f25b
 @dataclass(frozen=True)
@@ -440,15 +479,15 @@ def _copying(sound:Sound|None, container, path:Path)->Iterator[Callable]:
         yield copy_until
 
 # %% ../nbs/00_frames.ipynb #b42725b2
-def _write_video(frames:Iterator[np.ndarray], path:Path, fps:Fraction, sound:Sound|None=None)->None:
+def _write_video(frames:Iterator[np.ndarray], path:Path, fps:Fraction, sound:Sound|None=None, colour:Colour=Colour())->None:
     "Encode frames as they come, and copy what sounds meanwhile; sizes that 4:2:0 cannot hold are refused"
     first = next(frames)
     size, lossy = first.shape[:2], path.suffix.lower() != '.mkv'
-    if lossy and (size[0] % 2 or size[1] % 2):
+    if lossy and not colour.dense and (size[0] % 2 or size[1] % 2):
         raise InputError(f'{path.suffix} stores colour at half size and cannot hold {size[1]}x{size[0]}; write .mkv or a folder, or crop to even sizes')
     try:
         with av.open(str(path), 'w', options={'movflags': 'faststart'} if lossy else {}) as container:
-            stream = _encoder(container, size, fps)
+            stream = _encoder(container, size, fps, colour)
             with _copying(sound, container, path) as copy_until:
                 for i, frame in enumerate(chain([first], frames)):
                     container.mux(stream.encode(_encodable(frame, stream)))
@@ -466,6 +505,7 @@ def write_clip(clip:Iterable,   # (t, h, w, 3) uint8 RGB, or any iterable of (h,
                path:str|Path,   # no suffix: a folder of PNG; `.mkv`: lossless FFV1; `.mp4`, `.mov`: H.264 to look at
                fps:float|Fraction|None=None, # frames per second of a video; None: the clip's own, else 25
               sound:Sound|None=None, # to go with a video
+              colour:Colour=Colour(), # how `.mp4` and `.mov` store it
               )->Path: # `path`
     "Write a clip, whole or not at all; `InputError` for wrong frames, a wrong name, or a disk that is full"
     path = Path(path)
@@ -479,12 +519,19 @@ def write_clip(clip:Iterable,   # (t, h, w, 3) uint8 RGB, or any iterable of (h,
         strange = next((p for p in path.iterdir() if p.suffix.lower() not in IMAGES), None)
         if strange: raise InputError(f'{path} would be replaced but holds {strange.name}, which is no frame; choose another folder')
     with replacing(path) as beside:
-        if video: _write_video(_checked(clip), beside, fps, sound)
+        if video: _write_video(_checked(clip), beside, fps, sound, colour)
         else: _write_folder(_checked(clip), beside)
     return path
 
 # %% ../nbs/00_frames.ipynb #b3be2b1a
-def _join_videos(parts:list[Path], path:Path, fps:Fraction, sound:Sound|None)->None:
+def _joined_times(times:Sequence[float], fps:Fraction, unit:Fraction)->Callable:
+    "A function from times on an even grid, in units, to those when frames are to be shown; what lies before the first frame, where a decoder needs a start, stays even"
+    def moved(time):
+        i = round(time*unit*fps)
+        return round((times[min(i, len(times) - 1)] - times[0] if i >= 0 else i/float(fps))/unit)
+    return moved
+
+def _join_videos(parts:list[Path], path:Path, fps:Fraction, sound:Sound|None, times:Sequence[float]|None)->None:
     "Copy the pictures of videos that were written alike, and the sound that goes with them"
     with av.open(str(path), 'w', options={'movflags': 'faststart'} if path.suffix.lower() != '.mkv' else {}) as container:
         with _video(parts[0]) as (_, stream): copy = container.add_stream_from_template(stream)
@@ -492,25 +539,27 @@ def _join_videos(parts:list[Path], path:Path, fps:Fraction, sound:Sound|None)->N
             done = 0
             for part in parts:
                 with _video(part) as (source, stream):
-                    shift, begun = round(done/fps/stream.time_base), done
+                    shift, moved = round(done/fps/stream.time_base), _joined_times(times, fps, stream.time_base) if times else int
                     for packet in source.demux(stream):
                         if not packet.size: continue
-                        packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, copy
+                        packet.pts, packet.dts, packet.stream = moved(packet.pts + shift), moved(packet.dts + shift), copy
+                        if times: packet.duration = 0      # until the next one
                         container.mux(packet)
                         done += 1
-                        copy_until(float(done/fps))
+                        copy_until(times[min(done, len(times) - 1)] - times[0] if times else float(done/fps))
             copy_until(math.inf)
 
 def join_clips(parts:list[Path],      # that `write_clip` wrote: all folders, or all videos of one kind, size and rate
                path:str|Path,         # of the same kind
                fps:Fraction|None=None,# of the videos; default that of the first
                sound:Sound|None=None, # as for `write_clip`
+               times:Sequence[float]|None=None, # when each frame is shown, in seconds, of a video whose frames do not follow each other evenly
               )->Path:                # `path`
     "One clip from several, one after the other; pictures are copied as they are, those of folders moved. Whole or not at all"
     path, parts = Path(path), list(map(Path, parts))
     if not parts: raise InputError(f'{path}: there are no parts to join')
     with replacing(path) as beside:
-        if path.suffix.lower() in VIDEOS: _join_videos(parts, beside, Fraction(fps or open_clip(parts[0]).fps), sound)
+        if path.suffix.lower() in VIDEOS: _join_videos(parts, beside, Fraction(fps or open_clip(parts[0]).fps), sound, times)
         else:
             beside.mkdir()
             for i, file in enumerate(file for part in parts for file in open_clip(part).files): os.replace(file, beside/f'{i:08d}{file.suffix}')

@@ -27,7 +27,8 @@ from tqdm import tqdm
 from .basicvsr import BasicVSR, to_frames, to_tensor
 from .checkpoints import load, sha256
 from .fast import Fast
-from .frames import VIDEOS, Clip, InputError, Sound, VideoClip, join_clips, open_clip, replacing, write_clip
+from .compare import checked_comparison, compare_clips
+from .frames import VIDEOS, Clip, Colour, InputError, Sound, VideoClip, join_clips, open_clip, replacing, write_clip
 
 # %% ../nbs/20_streaming.ipynb #e9cf5941
 def scene_cuts(clip,                       # (t, h, w, 3) uint8 RGB, in memory or from `frames.open_clip`
@@ -195,6 +196,14 @@ class _Stretch:
         end = self.start + len(self)
         return Sound(self.clip.path, self.clip.seconds(self.start) if self.start else 0., self.clip.seconds(end) if end < len(self.clip) else math.inf)
 
+    @property
+    def colour(self): return getattr(self.clip, 'colour', Colour())
+
+    @property
+    def times(self):
+        "When each frame is shown, in seconds, where that is not even"
+        return None if getattr(self.clip, 'steady', True) else [self.clip.seconds(self.start + i) for i in range(len(self))]
+
     def __len__(self): return self.shape[0]
     def __getitem__(self, part): return self.clip[self.start + part.start:self.start + part.stop]
     def __iter__(self):
@@ -212,7 +221,8 @@ class _Work:
         if file.exists() and (force or json.loads(file.read_text()) != about):
             if not force: raise InputError(f'{self.folder} holds the parts of another upscaling; run that again to finish it, delete the folder, or begin anew with --force.')
             shutil.rmtree(self.folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try: self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as e: raise InputError(f'{output} cannot be written: {e.strerror}; choose another place.') from None
         if not file.exists(): self._write(file, about)
 
     @staticmethod
@@ -253,7 +263,7 @@ def _written(work, network, clip, starts, fps, options, cost, progress):
         def counted(n):
             for frame in islice(frames, n): yield frame; bar.update()
         for i in range(len(work.done), len(chunks)):
-            write_clip(counted(chunks[i]), work.part(i), fps)
+            write_clip(counted(chunks[i]), work.part(i), fps, colour=clip.colour)
             work.finish(chunks[i], scene[-1].state)
     return [work.part(i) for i in range(len(chunks))]
 
@@ -265,16 +275,18 @@ def upscale_file(source:str|Path,                 # a video, or a folder of imag
                  fps:float|None=None,             # of the output; default that of the source, else 25
                  cuts:bool=True,                  # look for scene cuts
                  sound:bool=True,                 # copy the sound of a video into a video
+                compare:str|Path|None=None,      # show before and after beside each other, see `compare.compare_clips`
                  force:bool=False,                # replace an output that exists, and parts of another run
                  progress:bool=True,              # show a bar
                  device:str|None=None,            # default a GPU where there is one
                  segment:int=16, look_ahead:int|None=None, dtype:torch.dtype=torch.float32, tile:int|None=None,      # as for `upscale`
-                )->dict:                          # what was done: output, frames, size, cuts, resumed (frames that were there), seconds, frames_per_second, backward_steps, disk
+                )->dict:                          # what was done: output, frames, missing (at the end of a video that was cut short), size, cuts, resumed (frames that were there), seconds, frames_per_second, backward_steps, disk
     "Upscale a clip four times, in parts; what was interrupted is gone on with. `InputError` says what is wrong with files or options, and then no output is written"
     output, video = Path(output), Path(output).suffix.lower() in VIDEOS
     if output.exists() and not force: raise InputError(f'{output} exists; choose another name, or replace it with --force.')
     if output.suffix and not video: raise InputError(f'{output} has a suffix that is not written here; use {", ".join(VIDEOS)}, or a folder name without a dot.')
-    clip, network, options = _Stretch(open_clip(source), start, frames), load(model), dict(segment=segment, look_ahead=look_ahead, dtype=dtype, tile=tile)
+    if compare: compare = checked_comparison(compare, force)
+    clip, network, options = _Stretch(opened := open_clip(source, whole=False), start, frames), load(model), dict(segment=segment, look_ahead=look_ahead, dtype=dtype, tile=tile)
     upscale(network, clip, **options)      # says what cannot be, and does nothing yet
     about = dict(source=str(Path(source).resolve()), changed=Path(source).stat().st_mtime_ns, model=sha256(model), frames=[start, len(clip)], cuts=cuts, fps=str(fps)) | options | dict(dtype=str(dtype))
     work = _Work(output, about, force)
@@ -282,8 +294,9 @@ def upscale_file(source:str|Path,                 # a video, or a folder of imag
     starts = [0, *(scene_cuts(clip) if cuts else [])]
     rate = fps or clip.fps
     parts = _written(work, network, clip, starts, rate, options, cost, progress)
-    join_clips(parts, output, rate and Fraction(rate).limit_denominator(1001), clip.sound if sound and not fps and video else None)
+    join_clips(parts, output, rate and Fraction(rate).limit_denominator(1001), clip.sound if sound and not fps and video else None, None if fps or not video else clip.times)
     shutil.rmtree(work.folder)
     seconds = time.perf_counter() - started
-    return dict(output=str(output), frames=len(clip), size=[4*n for n in clip.shape[1:3]], cuts=[start + cut for cut in starts[1:]], resumed=resumed, seconds=round(seconds, 2), frames_per_second=round(cost.frames/seconds, 2),
+    if compare: compare_clips(clip, open_clip(output), compare, f'upscaled by {Path(model).name}', Path(source).name, rate)
+    return dict(output=str(output), frames=len(clip), missing=getattr(opened, 'missing', 0) if frames is None else 0, size=[4*n for n in clip.shape[1:3]], cuts=[start + cut for cut in starts[1:]], resumed=resumed, seconds=round(seconds, 2), frames_per_second=round(cost.frames/seconds, 2),
                 backward_steps=cost.backward_steps, disk=cost.disk)

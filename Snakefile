@@ -23,8 +23,10 @@ def record(name): return f'{RUNS}/records/{name}.json'
 def notebook(name, suffix): return f'{RUNS}/notebooks/{name}.{suffix}'
 def weights(name): return f'{RUNS}/weights/{name}.safetensors'
 
-TABLE_FILES = expand(f'{TABLES}/{{name}}.tex', name=('unstructured', 'structured', 'ablation', 'claims', 'numbers', *['sweep']*bool(P.sweep), *['weights']*bool(P.weights), *['aware']*bool(P.aware)))
-FIGURE_FILES = expand(f'{FIGURES}/{{name}}.{{suffix}}', name=('figure1', 'figure2', 'figure4', 'figure5', *['figure6', 'figure7']*bool(P.sweep), *['figure8']*bool(P.weights), *['figure9']*bool(P.aware)), suffix=('pdf', 'png'))
+BENCHMARKS = [p for p in ('data/benchmarks/upscale-cpu.json',) if Path(p).exists()]     # kept, whatever the profile
+SCAN = [p for p in (f'data/benchmarks/sensitivity-{NAME}.csv',) if Path(p).exists()]
+TABLE_FILES = expand(f'{TABLES}/{{name}}.tex', name=('unstructured', 'structured', 'ablation', 'claims', 'numbers', *['sweep']*bool(P.sweep), *['weights']*bool(P.weights), *['aware']*bool(P.aware), *['upscale']*bool(BENCHMARKS)))
+FIGURE_FILES = expand(f'{FIGURES}/{{name}}.{{suffix}}', name=('figure1', 'figure2', 'figure4', 'figure5', *['figure6', 'figure7']*bool(P.sweep), *['figure8']*bool(P.weights), *['figure9']*bool(P.aware), *['figure10']*bool(SCAN)), suffix=('pdf', 'png'))
 CROPS = expand(f'{FIGURES}/figure3.{{suffix}}', suffix=('pdf', 'png'))     # shows what networks restore, so it is not made from records
 DENSE = [record('dense-s0-dense'), record('bicubic-s0-dense')]
 STRUCTURED = 'structured-l1-{ratio}-s{seed}-'
@@ -209,13 +211,13 @@ rule speed:
     shell: RUN
 
 rule tables:
-    input: 'nbs/experiments/tables.ipynb', 'data/paper.json', 'vsrprune/results.py', PROFILE, RECORDS
+    input: 'nbs/experiments/tables.ipynb', 'data/paper.json', 'vsrprune/results.py', PROFILE, RECORDS, BENCHMARKS
     output: TABLE_FILES, notebook('tables', 'html')
     log: notebook('tables', 'ipynb')
     shell: RUN + FROM
 
 rule figures:
-    input: 'nbs/experiments/figures.ipynb', 'data/paper.json', 'vsrprune/results.py', PROFILE, RECORDS
+    input: 'nbs/experiments/figures.ipynb', 'data/paper.json', 'vsrprune/results.py', PROFILE, RECORDS, SCAN
     output: FIGURE_FILES, notebook('figures', 'html')
     log: notebook('figures', 'ipynb')
     shell: RUN + FROM
@@ -229,7 +231,7 @@ if not KEPT:
 
 # The epoch fixes the dates inside the PDF: the same records give the same bytes.
 rule paper:
-    input: 'paper/report.tex', 'paper/sweep.tex', 'paper/weights.tex', 'paper/aware.tex', 'paper/references.bib', [p for p in [f'paper/discussion-{NAME}.tex'] if Path(p).exists()], TABLE_FILES, FIGURE_FILES, CROPS
+    input: 'paper/report.tex', 'paper/sweep.tex', 'paper/weights.tex', 'paper/aware.tex', 'paper/upscale.tex', 'paper/references.bib', [p for p in [f'paper/discussion-{NAME}.tex'] if Path(p).exists()], TABLE_FILES, FIGURE_FILES, CROPS
     output: f'paper/report-{NAME}.pdf'
     log: f'{RUNS}/latex.log'
     shell:

@@ -120,17 +120,19 @@ class Noise:
     def __len__(self): return self.shape[0]
     def __getitem__(self, part): return np.stack([np.roll(self.base, i, 1) for i in range(part.start, min(part.stop, len(self)))])
 
-_MEASURE = """
-import json, resource, sys
+_MEASURE = r"""
+import json, sys
 import torch
 from vsrprune.benchmarks import Noise
 from vsrprune.checkpoints import load
+from vsrprune.cost import _resident
 from vsrprune.streaming import Cost, upscale
 path, frames, h, w, segment, dtype, threads = json.loads(sys.argv[1])
 torch.set_num_threads(threads)
 cost = Cost()
 for _ in upscale(load(path), Noise(frames, (h, w)), segment, dtype=getattr(torch, dtype), cost=cost): pass
-print(json.dumps(dict(frames=frames, peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1024, disk_mb=cost.disk/2**20, backward_steps=cost.backward_steps)))
+peak = _resident()['VmHWM']      # getrusage would count the process that this one was started by
+print(json.dumps(dict(frames=frames, peak_mb=peak, disk_mb=cost.disk/2**20, backward_steps=cost.backward_steps)))
 """
 
 def memory(model:Path, frames:int, size:tuple[int, int]=(180, 320), segment:int=16, dtype:str='float32')->dict:

@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['PUBLISHED_SIZE', 'environment', 'commit', 'clips', 'training_clips', 'save_weights', 'dense_path', 'bring_dense',
            'dense_network', 'costs', 'measure', 'measure_dense', 'validation_psnr', 'try_learning_rate',
-           'learning_rate', 'finetune_network', 'finetune_dense', 'zero_weights', 'run_unstructured', 'run_structured',
-           'calibration', 'plan_path', 'make_plan', 'removal_plan', 'remove_filters', 'teacher_of', 'try_removal',
-           'removal_rate', 'run_removal', 'regularise', 'run_aware', 'run_ablation', 'speed_path', 'machines',
-           'measure_speed', 'compute_missing', 'finished_records', 'profile_records', 'take_up', 'estimate_report']
+           'learning_rate', 'finetune_network', 'finetune_dense', 'scan_weights', 'zero_weights', 'run_unstructured',
+           'run_structured', 'calibration', 'plan_path', 'make_plan', 'removal_plan', 'remove_filters', 'teacher_of',
+           'try_removal', 'removal_rate', 'run_removal', 'regularise', 'run_aware', 'run_ablation', 'speed_path',
+           'machines', 'measure_speed', 'compute_missing', 'finished_records', 'profile_records', 'take_up',
+           'estimate_report']
 
 # %% ../nbs/32_experiments.ipynb #61288c56
 import copy
@@ -216,14 +217,18 @@ def _score_pruned(model, profile, started, seed, **fields):
     path = save_weights(model, profile, record_name(stage='pruned', seed=seed, **{k: v for k, v in fields.items() if k not in ('ratio', 'experiment')}))
     return measure(profile, path, started, stage='pruned', seed=seed, **fields)
 
-def _spared_shares(profile, zeroing, dense, seed)->dict[str, float]:
-    "Shares by a scan of two calibration clips, kept in a file; of all layers but the one with most room to both sides, which makes up the total"
-    path = profile.runs/'scans'/f'{zeroing.criterion}-s{seed}.csv'
+def scan_weights(profile:Profile, criterion:str='magnitude', seed:int=0, note=None)->pd.DataFrame:
+    "What the dense network of a profile loses without weights of one layer, by two calibration clips; see `unstructured.sensitivity`. Kept in a file"
+    path = profile.runs/'scans'/f'{criterion}-s{seed}.csv'
     if not path.exists():
         lq, gt = (clips[:2] for clips in calibration(profile, seed))
-        scan = sensitivity(dense, lq, gt, criterion=zeroing.criterion, seed=seed)
+        scan = sensitivity(dense_network(profile), lq, gt, criterion=criterion, seed=seed, note=note)
         with replacing(path) as beside: scan.to_csv(beside, index=False)
-    scan = pd.read_csv(path)
+    return pd.read_csv(path)
+
+def _spared_shares(profile, zeroing, seed)->dict[str, float]:
+    "Shares by a scan; of all layers but the one with most room to both sides, which makes up the total"
+    scan = scan_weights(profile, zeroing.criterion, seed)
     shares, sizes = spared(scan, zeroing.sparsity), scan.groupby('layer').weights.first()
     roomiest = max(shares, key=lambda name: sizes[name]*min(shares[name], 1 - shares[name]))      # the rounding of all others lands there
     return {name: share for name, share in shares.items() if name != roomiest}
@@ -232,7 +237,7 @@ def zero_weights(profile:Profile, zeroing:Zeroing, seed:int=0)->tuple:
     "(pruned, repaired or None, masks, lambda of the repair, dense) of a line of weights; what is pruned little by little is dense still"
     dense, looks = dense_network(profile), zeroing.repair or zeroing.criterion in unstructured.LOOKING
     clips, (pruned, repaired, ridge) = calibration(profile, seed)[0] if looks else None, (copy.deepcopy(dense), None, None)
-    ratios = _spared_shares(profile, zeroing, dense, seed) if zeroing.scope == 'sensitivity' else None
+    ratios = _spared_shares(profile, zeroing, seed) if zeroing.scope == 'sensitivity' else None
     chosen = dict(scope='layer' if ratios else zeroing.scope, pattern=zeroing.pattern, ratios=ratios)
     if zeroing.gradual: return pruned, None, Gradual(zeroing.sparsity, max(profile.finetuning.iterations//2, 1), 20, 0., zeroing.criterion, **chosen, clips=clips, seed=seed), None, dense
     masks = choose(weight_scores(dense, zeroing.criterion, clips, seed), zeroing.sparsity, **chosen, max_ratio=zeroing.max_ratio or 1.)

@@ -53,13 +53,14 @@ class Warp:
 
     def _grid(self, h, w, device):
         if (h, w) not in self.known:
-            rows, columns = (2*torch.arange(n, device=device)/max(n - 1, 1) - 1 for n in (h, w))
-            self.known[h, w] = torch.stack(torch.meshgrid(columns, rows, indexing='xy'), -1)[None], torch.tensor([2/max(w - 1, 1), 2/max(h - 1, 1)], device=device)
+            rows, columns = (torch.arange(n, device=device, dtype=torch.float32) for n in (h, w))
+            self.known[h, w] = torch.stack(torch.meshgrid(columns, rows, indexing='xy'), -1)[None], torch.tensor([max(w - 1., 1.), max(h - 1., 1.)], device=device)
         return self.known[h, w]
 
     def __call__(self, x, flow, padding='zeros'):
         grid, scale = self._grid(*x.shape[-2:], x.device)
-        return F.grid_sample(x.float(), torch.addcmul(grid, flow.permute(0, 2, 3, 1), scale), padding_mode=padding, align_corners=True).to(x.dtype)
+        places = (grid + flow.permute(0, 2, 3, 1)).mul_(2).div_(scale).sub_(1)      # rounded as `flow.warp` rounds
+        return F.grid_sample(x.float(), places, padding_mode=padding, align_corners=True).to(x.dtype)
 
 def shuffled(conv:nn.Conv2d)->nn.Conv2d:
     "The same filters in the order that `shuffle` wants: by place, then by channel"

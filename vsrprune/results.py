@@ -5,15 +5,16 @@
 # %% auto #0
 __all__ = ['Share', 'Count', 'METHODS', 'STAGES', 'PAPER', 'VARIANTS', 'SIZES', 'CRITERIA', 'WEIGHT_CRITERIA', 'WEIGHT_SCOPES',
            'AWARE_FORMS', 'DECIBEL', 'SIMILARITY', 'FORMATS', 'HEADINGS', 'ABLATION', 'SWEEP_HEADINGS',
-           'WEIGHT_HEADINGS', 'AWARE_HEADINGS', 'PRINT_STYLE', 'LOOKS', 'PARTS', 'METHOD_LOOKS', 'ClipScores',
-           'RecordScores', 'Speedup', 'Cost', 'option_words', 'record_name', 'Record', 'write_text', 'write_record',
-           'read_records', 'keep_records', 'select', 'fair_reference', 'fair_drop', 'paper', 'compare',
+           'WEIGHT_HEADINGS', 'AWARE_HEADINGS', 'UPSCALE', 'PRINT_STYLE', 'LOOKS', 'PARTS', 'METHOD_LOOKS',
+           'ClipScores', 'RecordScores', 'Speedup', 'Cost', 'option_words', 'record_name', 'Record', 'write_text',
+           'write_record', 'read_records', 'keep_records', 'select', 'fair_reference', 'fair_drop', 'paper', 'compare',
            'unstructured_table', 'structured_table', 'described', 'sweep_table', 'described_weights', 'weights_table',
            'described_aware', 'aware_table', 'printed', 'count', 'giga', 'percent', 'latex_text', 'tabular', 'to_latex',
            'psnr_by_frame', 'ablation_table', 'ablation_latex', 'weights_latex', 'aware_latex', 'sweep_latex',
-           'claims_table', 'claims_latex', 'numbers', 'sparse_numbers', 'numbers_tex', 'draw_unstructured',
-           'draw_structured', 'save_figure', 'draw_ablation', 'front', 'timed_points', 'timed_machines', 'draw_pareto',
-           'draw_bytes', 'lengths_table', 'draw_lengths', 'draw_aware', 'length_numbers', 'draw_crops']
+           'claims_table', 'claims_latex', 'numbers', 'sparse_numbers', 'upscale_benchmark', 'upscale_table',
+           'upscale_latex', 'upscale_numbers', 'numbers_tex', 'draw_unstructured', 'draw_structured', 'save_figure',
+           'draw_ablation', 'front', 'timed_points', 'timed_machines', 'draw_pareto', 'draw_bytes', 'lengths_table',
+           'draw_lengths', 'draw_aware', 'draw_sensitivity', 'length_numbers', 'draw_crops']
 
 # %% ../nbs/30_results.ipynb #c44a6b93
 import json
@@ -663,6 +664,47 @@ def sparse_numbers(path:str|Path|None=None,     # of a benchmark by `nbs/experim
     conditions = {'sparse.width': str(about['width']), 'sparse.size': r'{}x{}'.format(*about['size']), 'sparse.threads': str(about['threads']), 'sparse.dtype': about['dtype']}
     return conditions | {f"sparse-{_percent(row['sparsity'])}.slower": printed(row['sparse_ms']/row['dense_ms'], 0) for row in found['rows']}
 
+# %% ../nbs/30_results.ipynb #946eb3c3
+UPSCALE = ('data', 'benchmarks', 'upscale-cpu.json')
+
+def upscale_benchmark(path:str|Path|None=None)->dict|None:
+    "What `nbs/experiments/upscale` wrote; default the one that is kept, and `None` where there is none"
+    path = Path(path or repo_root().joinpath(*UPSCALE))
+    return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else None
+
+def upscale_table(found:dict)->pd.DataFrame:
+    "A row for each network and way of running it: ms per frame, how many times faster than the first row (the published widths: than their own plain way), spread of that, largest difference from its own plain way, and change of PSNR (dB)"
+    near, rows = {row['way']: row for row in found['near']}, []
+    for row in found['raced']:
+        network, way = row['way'].split(': ')
+        there = near.get(row['way'], {})
+        rows.append(dict(network=network, way=way, ms=row['ms'], times_faster=row['times_faster'], spread=row['spread'], apart=there.get('apart', np.nan), psnr_change=there.get('psnr_change', np.nan)))
+    return pd.DataFrame(rows)
+
+def upscale_latex(table:pd.DataFrame)->str:
+    "The table of ways to run a network, as LaTeX"
+    def small(x):
+        if _absent(x) or x == 0: return '--' if _absent(x) else '0'
+        mantissa, exponent = f'{x:.0e}'.split('e')
+        return rf'${mantissa}\cdot10^{{{int(exponent)}}}$'
+    sections = [[[latex_text(row.network if i == 0 else ''), latex_text(row.way), printed(row.ms, 0), printed(row.times_faster, 2), small(row.apart), '--' if _absent(row.psnr_change) else latex_text(printed(row.psnr_change, 3))] for i, row in enumerate(rows.itertuples())]
+                for _, rows in table.groupby('network', sort=False)]
+    return tabular('llrrrr', [('', 'network'), ('', 'run'), ('', 'ms'), ('', 'times faster'), ('from plain', 'apart'), ('from plain', 'PSNR (dB)')], sections)
+
+def upscale_numbers(found:dict|None)->dict[str, str]:
+    "What the text quotes of them, as printed: 'upscale-dense-fast.times', 'upscale-live-4.loss', 'upscale.memory'"
+    if not found: return {}
+    about, held = found['conditions'], found['memory']
+    said = {'upscale.threads': str(about['threads']), 'upscale.size': r'{}x{}'.format(*about['size']), 'upscale.turns': str(about['turns'])}
+    named = {'plain': 'plain', 'channels last': 'last', 'autocast, bfloat16': 'autocast', 'fast': 'fast', 'fast, bfloat16': 'fast16'}
+    for row in upscale_table(found).itertuples():
+        said |= {f'upscale-{row.network}-{named[row.way]}.{key}': printed(value, digits) for key, value, digits in (('ms', row.ms, 0), ('times', row.times_faster, 1), ('psnr', row.psnr_change, 3))}
+    for row in found['engines']:
+        key = re.sub('[^a-z0-9]+', '-', row['way'].lower())
+        said |= {f'upscale-engine-{key}.ms': printed(row['ms'], 0), f'upscale-engine-{key}.psnr': printed(row['psnr_change'], 2)}
+    said |= {f"upscale-live-{row['ahead']}.loss": printed(row['loss'], 2) for row in found['live']} | {f"upscale-segment-{row['segment']}.{key}": printed(row[key], 2) for row in found['recomputing'] for key in ('steps', 'times_longer')}
+    return said | {'upscale.frames': str(held[-1]['frames']), 'upscale.few': str(held[0]['frames']), 'upscale.memory': printed(held[-1]['peak_mb']/held[0]['peak_mb'], 2), 'upscale.peak': printed(held[-1]['peak_mb'], 0), 'upscale.disk': printed(held[-1]['disk_mb'], 0)}
+
 # %% ../nbs/30_results.ipynb #fd7b93e5
 def numbers_tex(values:dict[str, str])->str:
     r"The numbers as LaTeX definitions, and `\val{name}` that looks one up"
@@ -878,6 +920,22 @@ def draw_aware(axes,                           # two matplotlib axes
         psnr = _dense(records).scores.psnr - (rows.drop_repaired if 'repaired' in name else rows.drop_at_once)
         if len(rows): after.plot(rows.cut.astype(float), psnr, label=name, **look)
     after.set(xlabel='% of MACs removed', ylabel='PSNR, not fine-tuned (dB)', title='right after surgery'); after.legend(frameon=False)
+
+# %% ../nbs/30_results.ipynb #a2681f01
+def draw_sensitivity(ax, scan:pd.DataFrame):
+    "What the picture loses without a share of one layer's weights, layer by layer in their order, a line for each share; `scan` is that of `unstructured.sensitivity`"
+    layers, colors = list(dict.fromkeys(scan.layer)), plt.cm.viridis(np.linspace(0.85, 0.1, scan.sparsity.nunique()))
+    for color, (sparsity, rows) in zip(colors, scan.groupby('sparsity')):
+        ax.step(range(len(layers)), rows.set_index('layer').loc[layers, 'drop'], where='mid', color=color, lw=0.9, label=f'{_percent(sparsity)} %')
+    parts = [(name, [i for i, layer in enumerate(layers) if layer.startswith(start)]) for name, start in (('SPyNet', 'spynet'), ('backward', 'backward_trunk'), ('forward', 'forward_trunk'))]
+    inside = {i for _, found in parts for i in found}
+    for name, found in [*parts, ('tail', [i for i in range(len(layers)) if i not in inside])]:
+        if not found: continue
+        ax.axvline(found[-1] + 0.5, color='0.8', lw=0.6, zorder=0)
+        ax.text(np.mean(found), 1.02, name, transform=ax.get_xaxis_transform(), ha='center', va='bottom')
+    ax.set_yscale('symlog', linthresh=0.01)
+    ax.set(xlabel='layer', ylabel='drop (dB)', xlim=(-0.5, len(layers) - 0.5))
+    ax.legend(title='of its weights', loc='upper center', bbox_to_anchor=(0.5, -0.28), ncols=5, frameon=False, columnspacing=1, handlelength=1.2)
 
 # %% ../nbs/30_results.ipynb #e42371a4
 def length_numbers(records:list[Record], cut:str='50')->dict[str, str]:

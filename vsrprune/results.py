@@ -924,7 +924,8 @@ def draw_aware(axes,                           # two matplotlib axes
 # %% ../nbs/30_results.ipynb #a2681f01
 def draw_sensitivity(ax, scan:pd.DataFrame):
     "What the picture loses without a share of one layer's weights, layer by layer in their order, a line for each share; `scan` is that of `unstructured.sensitivity`"
-    layers, colors = list(dict.fromkeys(scan.layer)), plt.cm.viridis(np.linspace(0.85, 0.1, scan.sparsity.nunique()))
+    from matplotlib import colormaps
+    layers, colors = list(dict.fromkeys(scan.layer)), colormaps['viridis'](np.linspace(0.85, 0.1, scan.sparsity.nunique()))
     for color, (sparsity, rows) in zip(colors, scan.groupby('sparsity')):
         ax.step(range(len(layers)), rows.set_index('layer').loc[layers, 'drop'], where='mid', color=color, lw=0.9, label=f'{_percent(sparsity)} %')
     parts = [(name, [i for i, layer in enumerate(layers) if layer.startswith(start)]) for name, start in (('SPyNet', 'spynet'), ('backward', 'backward_trunk'), ('forward', 'forward_trunk'))]

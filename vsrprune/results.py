@@ -887,7 +887,7 @@ def draw_lengths(axes,                           # two matplotlib axes
     for n in sorted(set(lengths_table(records, cut).iterations)):                                   # labels that would touch are left out
         if not lengths or not lengths[-1] or n >= 2.5*lengths[-1]: lengths.append(n)
     ax.set_xscale('symlog', linthresh=max(min(lengths[1:], default=1), 1), linscale=0.5)
-    ax.set_xticks(lengths, [f'{n:,}' for n in lengths], minor=False)
+    ax.set_xticks(lengths, [str(n) if n % 1000 or not n else f'{n//1000}k' for n in lengths], minor=False)
     ax.minorticks_off(); ax.margins(0.08)
     ax.set(xlabel='iterations', ylabel='PSNR (dB)', title=f'$-${cut} % of MACs')
     dense = psnr_by_frame([_dense(records)])
@@ -914,7 +914,8 @@ def draw_aware(axes,                           # two matplotlib axes
     ax.plot(view['iteration'], view['going'], color='#D55E00', label='to go')
     ax.fill_between(view['iteration'], view['going'], view['going_most'], color='#D55E00', alpha=0.25, lw=0)
     ax.set(xlabel='iteration', ylabel='length, of its start', title=f'$-${cut} % of MACs', ylim=(0, None)); ax.legend(frameon=False)
-    names = [name for name in table.network.unique() if not name.startswith('at once')][:4]
+    shares = table[~table.network.str.startswith('at once')].groupby('network', sort=False).cut.nunique()
+    names = [*shares[shares == shares.max()].index][:4]      # those at most shares
     for look, name in zip(cycle(METHOD_LOOKS), ['at once', 'at once, repaired', *names]):
         rows = table[table.network == name]
         psnr = _dense(records).scores.psnr - (rows.drop_repaired if 'repaired' in name else rows.drop_at_once)

@@ -447,7 +447,7 @@ def upscale(source:Annotated[Path, typer.Argument(help='A video, or a folder of 
         except KeyboardInterrupt: raise InputError(f'{output}: interrupted; what is finished lies in {output}.parts, and the same command goes on with it.') from None
     if done['missing']: typer.secho(f"{source} was cut short: it ends after {done['frames']} frames, about {done['missing']} early.", fg='red', err=True)
     if as_json: typer.echo(json.dumps(done))
-    else: typer.echo(f"{output}: {done['frames']} frames of {done['size'][1]}x{done['size'][0]}, {len(done['cuts']) + 1} scene{'s'*bool(done['cuts'])}, {done['frames_per_second']:.2f} frames per second{', ' + str(done['resumed']) + ' of them there already' if done['resumed'] else ''}")
+    else: typer.echo(f"{output}: {done['frames']} frames of {done['size'][1]}x{done['size'][0]}, {len(done['cuts']) + 1} scene{'s from frames ' + ', '.join(map(str, [start, *done['cuts']])) if done['cuts'] else ''}, {done['frames_per_second']:.2f} frames per second{', ' + str(done['resumed']) + ' of them there already' if done['resumed'] else ''}")
 
 # %% ../nbs/40_cli.ipynb #4f3c1536
 @app.command()

@@ -941,9 +941,10 @@ def draw_sensitivity(ax, scan:pd.DataFrame):
 
 # %% ../nbs/30_results.ipynb #e42371a4
 def length_numbers(records:list[Record], cut:str='50')->dict[str, str]:
-    "PSNR after so many iterations, by name as printed: 'lengths-uniform-300.psnr', 'lengths-chosen-300.psnr', 'lengths-dense-300.psnr'"
+    "PSNR after so many iterations, by name as printed: 'lengths-uniform-300.psnr', 'lengths-chosen-300.psnr', 'lengths-dense-300.psnr'; of dense also on validation clips, 'dense-300.validation'"
     names = dict(zip(('dense', *_told_apart(records, cut)), ('dense', 'uniform', 'chosen')))
-    return {f'lengths-{names[row.method]}-{row.iterations}.psnr': DECIBEL(row.psnr) for row in lengths_table(records, cut).itertuples()}
+    longer = {n: [r for r in select(records, method='dense', stage='finetuned') if r.iterations == n] for n in {r.iterations for r in select(records, method='dense', stage='finetuned')}}
+    return {f'lengths-{names[row.method]}-{row.iterations}.psnr': DECIBEL(row.psnr) for row in lengths_table(records, cut).itertuples()} | {f'dense-{n}.validation': DECIBEL(_validation(found)) for n, found in sorted(longer.items())}
 
 # %% ../nbs/30_results.ipynb #eaa1a028
 def draw_crops(axes,                            # matplotlib axes, at least as many as pictures; filled row by row

@@ -504,7 +504,7 @@ def weights_latex(table:pd.DataFrame)->str:
     "The methods of pruning weights in LaTeX"
     return _lines_latex(table, WEIGHT_HEADINGS, 'weights', 'by, ranked')
 
-AWARE_HEADINGS = dict(regularised_drop=('drop (dB)', 'before'), surgery=('drop (dB)', 'by surgery'), drop_at_once=('drop (dB)', 'after it'), drop_repaired=('drop (dB)', 'repaired'), fair_drop=('drop (dB)', 'fair'), spread=('drop (dB)', 'spread'), closed=('of L1', 'closed (%)'))
+AWARE_HEADINGS = dict(regularised_drop=('drop (dB)', 'before'), surgery=('drop (dB)', 'by surgery'), drop_at_once=('drop (dB)', 'after it'), drop_repaired=('drop (dB)', 'repaired'), fair_drop=('drop (dB)', 'fair'), spread=('drop (dB)', 'spread'), closed=('of L1', 'closed (%)'), validation=('validation', 'PSNR (dB)'))
 
 def aware_latex(table:pd.DataFrame)->str:
     "Pruning-aware training in LaTeX"

@@ -920,7 +920,7 @@ def draw_aware(axes,                           # two matplotlib axes
         rows = table[table.network == name]
         psnr = _dense(records).scores.psnr - (rows.drop_repaired if 'repaired' in name else rows.drop_at_once)
         if len(rows): after.plot(rows.cut.astype(float), psnr, label=name, **look)
-    after.set(xlabel='% of MACs removed', ylabel='PSNR, not fine-tuned (dB)', title='right after surgery'); after.legend(frameon=False)
+    after.set(xlabel='% of MACs removed', ylabel='PSNR, not fine-tuned (dB)', title='right after surgery'); after.legend(frameon=False, handlelength=1, loc='center right')
 
 # %% ../nbs/30_results.ipynb #a2681f01
 def draw_sensitivity(ax, scan:pd.DataFrame):

@@ -35,13 +35,16 @@ def race(ways:dict[str, Callable],     # of doing the same thing; the first is w
          turns:int=7,
          note:Callable|None=None,      # called with the number of each turn
         )->pd.DataFrame:               # way, ms (median, per frame), times_faster (median of the turns' ratios), spread (between their quartiles)
-    "Time several ways in turn, each warmed up once"
+    "Time several ways in turn, each warmed up twice"
     if turns < 3 or len(ways) < 2: raise InputError(f'race: {turns} turns of {len(ways)} ways compare nothing; give 3 or more of 2 or more.')
-    for way in ways.values(): way()
+    def finish():
+        if torch.cuda.is_available(): torch.cuda.synchronize()
+    for way in 2*[*ways.values()]: way()
     taken = {name: [] for name in ways}
     for turn in range(turns):
         for name, way in ways.items():
-            started = time.perf_counter(); way()
+            finish(); started = time.perf_counter()
+            way(); finish()
             taken[name].append(1000*(time.perf_counter() - started)/frames)
         if note: note(turn)
     first, rows = next(iter(taken.values())), []
@@ -55,10 +58,11 @@ def in_bfloat16(model:BasicVSR, x:torch.Tensor)->torch.Tensor:
     with torch.autocast(x.device.type, torch.bfloat16): return model(x)
 
 def ways_of(model:BasicVSR, name:str, x:torch.Tensor)->dict[str, Callable]:
-    "The plain network, as it is written and in float32; the same with its convolutions' maps channels last, and by autocast; ours, in either type"
+    "The plain network, as it is written and in float32; the same with its convolutions' maps channels last, and by autocast; ours, in each type"
     model = model.eval()
     lying = copy.deepcopy(model).to(memory_format=torch.channels_last)
     calls = {'plain': partial(model, x), 'channels last': partial(lying, x), 'autocast, bfloat16': partial(in_bfloat16, lying, x), 'fast': partial(Fast(model), x), 'fast, bfloat16': partial(Fast(model, torch.bfloat16), x)}
+    if x.is_cuda: calls['fast, float16'] = partial(Fast(model, torch.float16), x)
     return {f'{name}: {way}': torch.inference_mode()(call) for way, call in calls.items()}
 
 def nearness(ways:dict[str, Callable], gt:np.ndarray)->pd.DataFrame:

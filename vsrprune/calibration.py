@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['LEAST', 'PER_IMAGE', 'RIDGE', 'LONG', 'WIDE', 'CONTRAST', 'WORSE', 'UNSEEN', 'calibration_clips', 'patches',
-           'matrix_of', 'input_moments', 'output_weights', 'damped', 'repair', 'weight_losses', 'wide_clips', 'apart',
-           'repair_steadily']
+           'matrix_of', 'beside', 'input_moments', 'output_weights', 'damped', 'repair', 'weight_losses', 'wide_clips',
+           'apart', 'repair_steadily']
 
 # %% ../nbs/07_calibration.ipynb #86568abc
 import copy
@@ -55,6 +55,10 @@ def matrix_of(conv:nn.Conv2d)->torch.Tensor:
     bias = conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias
     return torch.cat([conv.weight.flatten(1).T, bias[None]]).detach().double()
 
+def beside(model:nn.Module, x:torch.Tensor)->torch.Tensor:
+    "A tensor on the device of a network"
+    return x.to(next(model.parameters()).device)
+
 def _with_one(x): return torch.cat([x, torch.ones_like(x[:, :1])], 1)
 
 # %% ../nbs/07_calibration.ipynb #5fb8f731
@@ -72,7 +76,7 @@ class _Watched:
         try:
             for i, clip in enumerate(clips, 1):
                 self.enough = {name: calls[name]*i//len(clips) for name in self.names} if calls else None
-                try: self.model(clip[None])
+                try: self.model(beside(self.model, clip[None]))
                 except _Seen: pass
         finally:
             for handle in handles: handle.remove()
@@ -121,7 +125,7 @@ def output_weights(model:nn.Module,         # in eval mode; left as it is
     try:
         with torch.enable_grad():
             for clip in clips:
-                clip = clip[None].detach().requires_grad_()      # a gradient for the clip passes every layer on its way
+                clip = beside(model, clip[None]).detach().requires_grad_()      # a gradient for the clip passes every layer on its way
                 out = model(clip)
                 for draw in range(draws):
                     signs = torch.randint(0, 2, out.shape, generator=rng).to(out)*2 - 1
@@ -259,7 +263,7 @@ def apart(model:nn.Module,              # in eval mode
           shown:list[torch.Tensor],     # what another network made of them
          )->torch.Tensor:               # (clips, 3), fewer of less than three frames; infinite where a network broke down
     "Mean squared difference of what two networks make of clips, by thirds of each clip"
-    def thirds(clip, other): return torch.stack([part.mean() for part in (model(clip) - other).square().flatten(2).mean(2)[0].tensor_split(3) if len(part)])
+    def thirds(clip, other): return torch.stack([part.mean() for part in (model(beside(model, clip)) - other).square().flatten(2).mean(2)[0].tensor_split(3) if len(part)])
     return torch.stack([thirds(*pair) for pair in zip(clips, shown)]).nan_to_num(torch.inf)
 
 def repair_steadily(small:nn.Module,                    # pruned, in eval mode; left as it is
@@ -271,7 +275,7 @@ def repair_steadily(small:nn.Module,                    # pruned, in eval mode; 
                     **options,                          # of `repair`
                    )->tuple[nn.Module, float|None]:     # a repaired copy, and the lambda that served; `None` where none did
     "`repair`, with ten times more of lambda, up to three times, while it makes watched clips worse; warns where it does"
-    with torch.no_grad(): shown = [dense(clip) for clip in watched]
+    with torch.no_grad(): shown = [dense(beside(dense, clip)) for clip in watched]
     without = apart(small, watched, shown)
     for weight in (ridge, 10*ridge, 100*ridge, 1000*ridge):
         solved = copy.deepcopy(small)

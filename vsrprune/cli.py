@@ -419,7 +419,7 @@ def finetune(model:Annotated[Path, typer.Option(help="A checkpoint of BasicSR's,
 def upscale(source:Annotated[Path, typer.Argument(help='A video, or a folder of images.')],
             output:Annotated[Path, typer.Option('-o', '--output', help='A video (.mp4, .mov; .mkv is lossless), or a folder for PNG files.')],
             model:Annotated[Path, typer.Option(help='A checkpoint, dense or pruned.')],
-            dtype:Annotated[str, typer.Option(help="What it computes in: 'float32', or 'bfloat16', faster where the processor has it.")] = 'float32',
+            dtype:Annotated[str, typer.Option(help="What it computes in: 'float32'; 'bfloat16', faster where the processor has it; 'float16', on GPUs.")] = 'float32',
             segment:Annotated[int, typer.Option(help='Frames that are held at once.')] = 16,
             tile:Annotated[int|None, typer.Option(help='Side of the tiles that large frames are computed in, pixels of the source; default whole.')] = None,
             look_ahead:Annotated[int|None, typer.Option(help='For a live picture: frames ahead that it may know; default all of the scene.')] = None,
@@ -438,12 +438,10 @@ def upscale(source:Annotated[Path, typer.Argument(help='A video, or a folder of 
     with told():
         import json
 
-        import torch
         from vsrprune.frames import InputError
-        from vsrprune.streaming import upscale_file
-        dtypes = dict(float32=torch.float32, bfloat16=torch.bfloat16)
-        if dtype not in dtypes: raise InputError(f"--dtype is 'float32' or 'bfloat16', got '{dtype}'.")
-        try: done = upscale_file(source, output, model, start, frames, fps, cuts, sound, compare, force, not as_json, dtype=dtypes[dtype], segment=segment, look_ahead=look_ahead, tile=tile)
+        from vsrprune.streaming import DTYPES, upscale_file
+        if dtype not in DTYPES: raise InputError(f"--dtype is one of {', '.join(DTYPES)}, not '{dtype}'.")
+        try: done = upscale_file(source, output, model, start, frames, fps, cuts, sound, compare, force, not as_json, dtype=DTYPES[dtype], segment=segment, look_ahead=look_ahead, tile=tile)
         except KeyboardInterrupt: raise InputError(f'{output}: interrupted; what is finished lies in {output}.parts, and the same command goes on with it.') from None
     if done['missing']: typer.secho(f"{source} was cut short: it ends after {done['frames']} frames, about {done['missing']} early.", fg='red', err=True)
     if as_json: typer.echo(json.dumps(done))

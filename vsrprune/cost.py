@@ -277,39 +277,45 @@ class Timings:
         with replacing(self.path) as beside: beside.write_text(json.dumps(dict(self.conditions, milliseconds=[[*key, round(ms, 5)] for key, ms in self.known.items()])))
 
 # %% ../nbs/06_cost.ipynb #9193eb8f
-def _sparse_pass(conv, x, sparsity):
-    "The layer with a share of its weights at zero, as torch computes with these: a function to be timed"
-    weights = conv.weight.detach().flatten(1).clone()
-    if x.is_cuda:                                              # two of four, whatever was asked for
+def _sparse(weights, sparsity):
+    "A matrix with a share of its numbers at zero, in the layout that torch has kernels for: on a GPU two of four are zero, whatever was asked for"
+    weights = weights.clone()
+    if weights.is_cuda:
         weights.view(len(weights), -1, 4)[..., :2] = 0
-        packed = torch.sparse.to_sparse_semi_structured(weights)
-        return lambda: packed @ nn.functional.unfold(x, conv.kernel_size, padding=conv.padding)[0].contiguous()
+        return torch.sparse.to_sparse_semi_structured(weights)
     weights[torch.rand(weights.shape, generator=torch.Generator().manual_seed(0)) < sparsity] = 0
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')                        # torch calls this layout a beta
-        packed = weights.to_sparse_csr()
-    return lambda: packed @ nn.functional.unfold(x, conv.kernel_size, padding=conv.padding)[0]
+        return weights.to_sparse_csr()
+
+def _sparse_acts(conv, x, sparsity):
+    "What is timed: the ordinary convolution; one by sparse weights; and the matrix product that is in it, by ordinary and by sparse weights, with the map unfolded already"
+    weights, fast, wide = conv.weight.detach().flatten(1), copy.deepcopy(conv).to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
+    packed = _sparse(weights, sparsity)
+    def unfolded(): return nn.functional.unfold(x, conv.kernel_size, padding=conv.padding)[0].contiguous()
+    known = unfolded()
+    return dict(dense=lambda: fast(wide), sparse=lambda: packed @ unfolded(), dense_product=lambda: weights @ known, sparse_product=lambda: packed @ known)
 
 @torch.no_grad()
 def sparse_speed(sparsities:tuple=(0.5, 0.8, 0.9, 0.95),
                  width:int=64,                 # of a 3x3 convolution, inputs and filters
                  size:tuple=(180, 320),        # (h, w) of what it reads
                  repeats:int=7,                # turns of each, at least 7
-                 device:str='cpu',             # or 'cuda'
-                )->pd.DataFrame:               # sparsity, dense_ms, sparse_ms, ratio: dense over sparse, so above 1 zeros save time
+                 device:str='cpu',             # or 'cuda': float16, and only at a half
+                )->pd.DataFrame:               # sparsity; dense_ms, sparse_ms and their ratio, above 1 where zeros save time; dense_product_ms, sparse_product_ms, product_ratio: the same without the unfolding of the map that sparse kernels need
     "How fast a convolution is with torch's sparse kernels, against the ordinary one of the same shape, interleaved; medians"
     if repeats < 7: raise InputError(f'sparse_speed: repeats={repeats} is too few for a median to be trusted; give 7 or more.')
     conv = nn.Conv2d(width, width, 3, padding=1, bias=False).to(device, torch.float16 if device == 'cuda' else torch.float32)
-    x, rows = torch.rand(1, width, *size).to(conv.weight), []
+    x, rows, calls = torch.rand(1, width, *size).to(conv.weight), [], 50 if device == 'cuda' else 1      # a GPU is done with one before the clock can be read
     def timed(act):
         if x.is_cuda: torch.cuda.synchronize()
-        started = time.perf_counter(); act()
+        started = time.perf_counter()
+        for _ in range(calls): act()
         if x.is_cuda: torch.cuda.synchronize()
-        return 1000*(time.perf_counter() - started)
-    fast, wide = copy.deepcopy(conv).to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
+        return 1000*(time.perf_counter() - started)/calls
     for sparsity in sparsities if device == 'cpu' else (0.5,):
-        acts = (lambda: fast(wide)), _sparse_pass(conv, x, sparsity)
-        for act in 2*acts: act()
-        dense_ms, sparse_ms = (statistics.median(column) for column in zip(*[[timed(act) for act in acts] for _ in range(repeats)]))
-        rows.append(dict(sparsity=sparsity, dense_ms=dense_ms, sparse_ms=sparse_ms, ratio=dense_ms/sparse_ms))
+        acts = _sparse_acts(conv, x, sparsity)
+        for act in 2*[*acts.values()]: act()
+        turns = pd.DataFrame([{f'{name}_ms': timed(act) for name, act in acts.items()} for _ in range(repeats)]).median()
+        rows.append(dict(sparsity=sparsity, **turns, ratio=turns.dense_ms/turns.sparse_ms, product_ratio=turns.dense_product_ms/turns.sparse_product_ms))
     return pd.DataFrame(rows)

@@ -127,11 +127,11 @@ def measure(profile:Profile,
     "Score saved weights by the profile's protocol, and write the record"
     env = environment() | (dict(training=training) if training else {}) | (dict(repair=repair) if repair else {})
     # channels_last: the same sums in a layout that convolutions on a CPU are faster in
-    model = checkpoints.load(path).to(memory_format=torch.channels_last) if path else None
+    model = checkpoints.load(path).to('cuda' if torch.cuda.is_available() else 'cpu', memory_format=torch.channels_last) if path else None
     pairs = clips(profile.data, frames=profile.clip_frames)
     scores = evaluate(partial(restore, model) if model else bicubic, pairs, profile.protocol)
     record = Record(**(dict(experiment=fields['method']) | fields), profile=profile.name, model=profile.model, baseline_sha256=checkpoints.sha256(dense_path(profile)),
-                    data=profile.data, protocol=profile.protocol, scores=scores.to_dict(), cost=costs(model, path, profile.cost_size) if model else None,
+                    data=profile.data, protocol=profile.protocol, scores=scores.to_dict(), cost=costs(checkpoints.load(path), path, profile.cost_size) if model else None,
                     env=env, commit=commit(), seconds=round(time.perf_counter() - started, 1))
     write_record(record, profile.runs/'records')
     return record

@@ -24,7 +24,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from .basicvsr import BasicVSR
-from .calibration import RIDGE, damped, input_moments, matrix_of, output_weights, repair_steadily
+from .calibration import RIDGE, beside, damped, input_moments, matrix_of, output_weights, repair_steadily
 from .cost import Timings, compare_latency, latency, layer_calls
 from .frames import InputError
 
@@ -260,7 +260,7 @@ def _taylor(model, found, clips):
     model, scores = copy.deepcopy(model).requires_grad_(), {g.name: torch.zeros(g.width) for g in found}
     for lq, gt in zip(*clips):
         model.zero_grad()
-        with torch.enable_grad(): F.l1_loss(model(lq[None]), gt[None]).backward()
+        with torch.enable_grad(): F.l1_loss(model(beside(model, lq[None])), beside(model, gt[None])).backward()
         for g in found:
             change = torch.zeros(g.width)
             for conv in map(model.get_submodule, g.writers):

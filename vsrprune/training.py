@@ -208,7 +208,7 @@ class _Run:
         if self.accelerator.device.type == 'cpu':
             keep_memory()
             torch.set_flush_denormal(True)      # weights and moments that fade towards zero would slow a processor down many times
-        self.network = network.to(memory_format=torch.channels_last).train()
+        self.network, self.before = network.to(memory_format=torch.channels_last).train(), next(network.parameters()).device
         self.average = AveragedModel(network, device=self.accelerator.device, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema)) if recipe.ema else None
         if recipe.compile:
             if not any(map(shutil.which, (os.environ.get('CXX', 'c++'), 'g++', 'clang++'))): raise InputError('training: to compile takes a C++ compiler, and there is none; install one or leave compile out of the recipe.')
@@ -250,13 +250,13 @@ class _Run:
         if shares[1] > 100*shares[0] > 0: raise Diverged(f'training: at iteration {iteration} the penalties are {shares[1]/shares[0]:.3g} times the loss; weigh them less.')
 
     def close(self):
-        "The network as it was: float32, copyable, in eval mode"
+        "The network as it was, and where it was: float32, copyable, in eval mode"
         self.accelerator.unwrap_model(self.wrapped, keep_fp32_wrapper=False)
         # what unwrapping leaves behind hides the class's own `forward`, and makes a second training of this network skip autocast
         for left in ('forward', '_is_accelerate_prepared'): self.network.__dict__.pop(left, None)
         for trunk in self._trunks(): trunk._compiled_call_impl = None      # `Module.compile` has no way back
         for p, learns in self.learnt.items(): p.requires_grad_(learns)
-        self.network.eval()
+        self.network.to(self.before).eval()
 
 # %% ../nbs/12_training.ipynb #9449f37f
 def train(model,                                       # a BasicVSR, or another network with a `spynet`; trained in place

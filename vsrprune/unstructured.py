@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from .calibration import RIDGE, input_moments, output_weights, repair, repair_steadily, weight_losses
+from .calibration import RIDGE, beside, input_moments, output_weights, repair, repair_steadily, weight_losses
 from .cost import layer_calls
 from .frames import InputError
 
@@ -250,7 +250,7 @@ def sensitivity(model:nn.Module,                       # in eval mode; left as i
                 note:Callable|None=None,               # called with each layer's name
                )->pd.DataFrame:                        # layer, weights, sparsity, psnr and drop (dB, RGB, mean over all clips)
     "PSNR with one layer pruned, layer by layer"
-    def score(model): return -10*np.log10((model(lq).clamp(0, 1) - gt).square().mean().item())
+    def score(model): return -10*np.log10((model(beside(model, lq)).clamp(0, 1) - beside(model, gt)).square().mean().item())
     scores, whole, rows, twin = weight_scores(model, criterion, lq, seed), score(model), [], copy.deepcopy(model)
     for name, weight in conv_weights(twin).items():
         as_it_was = weight.clone()

@@ -48,8 +48,8 @@ from .unstructured import Gradual, choose, prune_weights, repair_weights, sensit
 # %% ../nbs/32_experiments.ipynb #9c011c70
 def environment()->dict:
     "Versions, processor and threads a run was made with"
-    packages = ('torch', 'numpy', 'scikit-image', 'accelerate', 'vsrprune')
-    return dict(python=platform.python_version(), **{p: version(p) for p in packages}, processor=cost._device_name('cpu'),
+    packages = ('numpy', 'scikit-image', 'accelerate', 'vsrprune')
+    return dict(python=platform.python_version(), torch=torch.__version__, **{p: version(p) for p in packages}, processor=cost._device_name('cpu'),
                 threads=torch.get_num_threads(), memory_gb=round(psutil.virtual_memory().total/1e9),
                 cuda=torch.cuda.get_device_name() if torch.cuda.is_available() else None)
 

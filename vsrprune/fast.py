@@ -104,12 +104,17 @@ class FastFlow(nn.Module):
         flow = F.interpolate(flow, size=(h, w), mode='bilinear', align_corners=False)
         return torch.stack([flow[:, 0]*(w/full[1]), flow[:, 1]*(h/full[0])], 1)
 
-TOGETHER = 2**19     # pixels of frames whose flows a GPU finds at once; the smallest levels of one pair would keep it waiting for work
+TOGETHER = 2**19     # pixels of frames whose flows a GPU finds at once, at most; the smallest levels of one pair would keep it waiting for work
 
-def flows(network, first:torch.Tensor, second:torch.Tensor)->list[torch.Tensor]:
-    "Flows (1, 2, h, w) of pairs of frames (n, 3, h, w) by what has a `flow`"
-    size = max(TOGETHER//first[0, 0].numel(), 1) if first.is_cuda else 1
-    return [flow for a, b in zip(first.split(size), second.split(size)) for flow in network.flow(a, b).split(1)] if len(first) else []
+def flows(network, first:torch.Tensor, second:torch.Tensor, together:int|None=None)->list[torch.Tensor]:
+    "Flows (1, 2, h, w) of pairs of frames (n, 3, h, w) by what has a `flow`; on a GPU some `together`, by powers of two, so that there are few shapes to record"
+    if together is None: together = max(TOGETHER//(first.shape[-2]*first.shape[-1]), 1) if first.is_cuda else 1
+    size, found = 1 << together.bit_length() - 1, []
+    for a, b in zip(first.split(size), second.split(size)) if len(first) else ():
+        spare = (1 << (len(a) - 1).bit_length()) - len(a)
+        def filled(x): return torch.cat([x, x[-1:].expand(spare, -1, -1, -1)]) if spare else x
+        found += network.flow(filled(a), filled(b)).split(1)[:len(a)]
+    return found
 
 # %% ../nbs/19_fast.ipynb #865d3eef
 class FastTrunk(nn.Module):

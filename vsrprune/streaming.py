@@ -81,17 +81,14 @@ class _Scene:
         self.steps = 0      # of the backward direction, counted to see what doing it again costs
         self.state = None   # of the forward direction, after the last frame that came out
 
-    def _flows(self, first, second):
-        return flows(self.model, first, second)
-
     def _sweep(self, start, end, state):
         "Backward (i, state) for frames `end` - 1 down to `start`, from the state of frame `end`, or from none"
         for low in reversed(range(start, end, self.segment)):
             high = min(low + self.segment, end)
             x = self.read(low, high + (state is not None))[0]
-            flows = [*self._flows(x[:-1], x[1:]), None]
+            ahead = [*flows(self.model, x[:-1], x[1:]), None]
             for i in reversed(range(high - low)):
-                state = self.model.step(self.model.backward_trunk, x[i:i+1], state, flows[i])
+                state = self.model.step(self.model.backward_trunk, x[i:i+1], state, ahead[i])
                 self.steps += 1
                 yield low + i, state
 
@@ -125,9 +122,10 @@ class _Scene:
         self.state, known = state, self.read(done - 1, done)[0] if done else None
         for start, states in segments:
             x = self.read(start, start + len(states))[0]
-            flows = [*([None] if known is None else self._flows(x[:1], known)), *self._flows(x[1:], x[:-1])]
+            before = x[:-1] if known is None else torch.cat([known, x[:-1]])
+            back = [*[None]*(known is None), *flows(self.model, x[len(x) - len(before):], before)]
             for i, backward in enumerate(states):
-                self.state, states[i] = self.model.step(self.model.forward_trunk, x[i:i+1], self.state, flows[i]), None
+                self.state, states[i] = self.model.step(self.model.forward_trunk, x[i:i+1], self.state, back[i]), None
                 yield self.model.upsample(x[i:i+1], backward, self.state)
             known = x[-1:]
 

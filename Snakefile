@@ -23,7 +23,7 @@ def record(name): return f'{RUNS}/records/{name}.json'
 def notebook(name, suffix): return f'{RUNS}/notebooks/{name}.{suffix}'
 def weights(name): return f'{RUNS}/weights/{name}.safetensors'
 
-BENCHMARKS = [p for p in ('data/benchmarks/upscale-cpu.json',) if Path(p).exists()]     # kept, whatever the profile
+BENCHMARKS = [p for p in ('data/benchmarks/upscale-cpu.json', 'data/benchmarks/upscale-cuda.json') if Path(p).exists()]     # kept, whatever the profile
 SCAN = [p for p in (f'data/benchmarks/sensitivity-{NAME}.csv',) if Path(p).exists()]
 TABLE_FILES = expand(f'{TABLES}/{{name}}.tex', name=('unstructured', 'structured', 'ablation', 'claims', 'numbers', *['sweep']*bool(P.sweep), *['weights']*bool(P.weights), *['aware']*bool(P.aware), *['upscale']*bool(BENCHMARKS)))
 FIGURE_FILES = expand(f'{FIGURES}/{{name}}.{{suffix}}', name=('figure1', 'figure2', 'figure4', 'figure5', *['figure6', 'figure7']*bool(P.sweep), *['figure8']*bool(P.weights), *['figure9']*bool(P.aware), *['figure10']*bool(SCAN)), suffix=('pdf', 'png'))

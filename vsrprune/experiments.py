@@ -483,6 +483,14 @@ def profile_records(profile:Profile,
     return finished_records(profile)
 
 # %% ../nbs/32_experiments.ipynb #0807a2e5
+def _take_trials(profile, kept):
+    "Learning rates that were tried, from the records of what was trained with the best of them"
+    tried = {(r.method, *sorted(option_words(r.options))): r.env['training']['lr_tried'] for r in kept if r.stage == 'finetuned' and r.env.get('training', {}).get('lr_tried')}
+    of_lines = {profile.runs/'trials'/f'{line.name}.json': tried.get(('structured', *sorted(option_words(line.options)))) for line in (*(r.briefly for r in profile.sweep), *(r.plain for r in profile.aware))}
+    of_dense = {_trial_path(profile, float(lr)): dict(lr=float(lr), psnr=psnr) for lr, psnr in tried.get(('dense',), {}).items()}
+    for path, found in (of_lines | of_dense).items():
+        if found and not path.exists(): write_text(json.dumps(found), path)
+
 def take_up(profile:Profile)->list[Record]:     # what was taken
     "Begin a profile's runs with the records that are kept of it; what the runs have stays. `InputError` where those are of another dense network"
     kept, missing = read_records(profile.kept), _missing(profile)
@@ -491,6 +499,7 @@ def take_up(profile:Profile)->list[Record]:     # what was taken
     for record in kept:     # plans first: a record is younger than what it was made from
         for line in (*profile.sweep, *profile.aware):
             if line.options == record.options and 'plan' in record.env and not plan_path(profile, line).exists(): write_text(json.dumps(record.env['plan'], indent=1), plan_path(profile, line))
+    _take_trials(profile, kept)
     taken = [record for record in kept if record.name in missing]
     for record in taken: write_record(record, profile.runs/'records')
     return taken

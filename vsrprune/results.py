@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['Share', 'Count', 'METHODS', 'STAGES', 'PAPER', 'VARIANTS', 'SIZES', 'CRITERIA', 'WEIGHT_CRITERIA', 'WEIGHT_SCOPES',
            'AWARE_FORMS', 'DECIBEL', 'SIMILARITY', 'FORMATS', 'HEADINGS', 'ABLATION', 'SWEEP_HEADINGS',
-           'WEIGHT_HEADINGS', 'AWARE_HEADINGS', 'UPSCALE', 'PRINT_STYLE', 'LOOKS', 'PARTS', 'METHOD_LOOKS',
-           'ClipScores', 'RecordScores', 'Speedup', 'Cost', 'option_words', 'record_name', 'Record', 'write_text',
-           'write_record', 'read_records', 'keep_records', 'select', 'fair_reference', 'fair_drop', 'paper', 'compare',
+           'WEIGHT_HEADINGS', 'AWARE_HEADINGS', 'NAMED', 'PRINT_STYLE', 'LOOKS', 'PARTS', 'METHOD_LOOKS', 'ClipScores',
+           'RecordScores', 'Speedup', 'Cost', 'option_words', 'record_name', 'Record', 'write_text', 'write_record',
+           'read_records', 'keep_records', 'select', 'fair_reference', 'fair_drop', 'paper', 'compare',
            'unstructured_table', 'structured_table', 'described', 'sweep_table', 'described_weights', 'weights_table',
            'described_aware', 'aware_table', 'printed', 'count', 'giga', 'percent', 'latex_text', 'tabular', 'to_latex',
            'psnr_by_frame', 'ablation_table', 'ablation_latex', 'weights_latex', 'aware_latex', 'sweep_latex',
@@ -656,24 +656,22 @@ def numbers(records:list[Record])->dict[str, str]:
 # %% ../nbs/30_results.ipynb #8dc4dad8
 def sparse_numbers(path:str|Path|None=None,     # of a benchmark by `nbs/experiments/sparse`; default the one that is kept
                   )->dict[str, str]:
-    "How many times as long a convolution takes with torch's sparse kernels, by the share of its weights that are zero, as printed: 'sparse-50.slower'; empty where there is no such benchmark"
+    "How many times as long a convolution takes with torch's sparse kernels, by the share of its weights that are zero, as printed: 'sparse-50.slower', of a GPU 'sparse-gpu.slower'; empty where there is no such benchmark"
     path = Path(path or repo_root()/'data'/'benchmarks'/'sparse-cpu.json')
     if not path.is_file(): return {}
     found = json.loads(path.read_text(encoding='utf-8'))
     about = found['conditions']
+    if about.get('device', 'cpu') != 'cpu': return {'sparse-gpu.slower': printed(found['rows'][0]['sparse_ms']/found['rows'][0]['dense_ms'], 0), 'sparse-gpu.product_slower': printed(found['rows'][0]['sparse_product_ms']/found['rows'][0]['dense_product_ms'], 0), 'sparse-gpu.name': about['cuda'], 'sparse-gpu.torch': about['torch']}
     conditions = {'sparse.width': str(about['width']), 'sparse.size': r'{}x{}'.format(*about['size']), 'sparse.threads': str(about['threads']), 'sparse.dtype': about['dtype']}
     return conditions | {f"sparse-{_percent(row['sparsity'])}.slower": printed(row['sparse_ms']/row['dense_ms'], 0) for row in found['rows']}
 
 # %% ../nbs/30_results.ipynb #946eb3c3
-UPSCALE = ('data', 'benchmarks', 'upscale-cpu.json')
-
-def upscale_benchmark(path:str|Path|None=None)->dict|None:
-    "What `nbs/experiments/upscale` wrote; default the one that is kept, and `None` where there is none"
-    path = Path(path or repo_root().joinpath(*UPSCALE))
+def upscale_benchmark(path:str|Path|None=None, device:str='cpu')->dict|None:
+    "What `nbs/experiments/upscale` wrote; default the one that is kept of a device, 'cpu' or 'cuda', and `None` where there is none"
+    path = Path(path or repo_root()/'data'/'benchmarks'/f'upscale-{device}.json')
     return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else None
 
-def upscale_table(found:dict)->pd.DataFrame:
-    "A row for each network and way of running it: ms per frame, how many times faster than the first row (the published widths: than their own plain way), spread of that, largest difference from its own plain way, and change of PSNR (dB)"
+def _ways(found):
     near, rows = {row['way']: row for row in found['near']}, []
     for row in found['raced']:
         network, way = row['way'].split(': ')
@@ -681,24 +679,37 @@ def upscale_table(found:dict)->pd.DataFrame:
         rows.append(dict(network=network, way=way, ms=row['ms'], times_faster=row['times_faster'], spread=row['spread'], apart=there.get('apart', np.nan), psnr_change=there.get('psnr_change', np.nan)))
     return pd.DataFrame(rows)
 
+def upscale_table(found:dict, on_gpu:dict|None=None)->pd.DataFrame:
+    "A row for each network and way of running it: ms per frame, how many times faster than the first row (the published widths: than their own plain way), spread of that, largest difference from its own plain way, and change of PSNR (dB); those of a GPU as gpu_ms and so on"
+    table, keys = _ways(found), ['network', 'way']
+    if not on_gpu: return table
+    there = _ways(on_gpu)
+    both, places = table.merge(there.rename(columns={name: f'gpu_{name}' for name in there if name not in keys}), on=keys, how='outer'), pd.concat([table, there])
+    return both.sort_values(keys, key=lambda column: column.map({name: i for i, name in enumerate(places[column.name].unique())}), ignore_index=True)
+
 def upscale_latex(table:pd.DataFrame)->str:
     "The table of ways to run a network, as LaTeX"
     def small(x):
         if _absent(x) or x == 0: return '--' if _absent(x) else '0'
         mantissa, exponent = f'{x:.0e}'.split('e')
         return rf'${mantissa}\cdot10^{{{int(exponent)}}}$'
-    sections = [[[latex_text(row.network if i == 0 else ''), latex_text(row.way), printed(row.ms, 0), printed(row.times_faster, 2), small(row.apart), '--' if _absent(row.psnr_change) else latex_text(printed(row.psnr_change, 3))] for i, row in enumerate(rows.itertuples())]
+    def cells(row, of, digits): return [printed(getattr(row, f'{of}ms'), digits), printed(getattr(row, f'{of}times_faster'), 2), small(getattr(row, f'{of}apart')), latex_text(printed(getattr(row, f'{of}psnr_change'), 3))]
+    devices = [('', 'processor', 0)] + [('gpu_', 'GPU', 2)]*('gpu_ms' in table)
+    sections = [[[latex_text(row.network if i == 0 else ''), latex_text(row.way), *(cell for of, _, digits in devices for cell in cells(row, of, digits))] for i, row in enumerate(rows.itertuples())]
                 for _, rows in table.groupby('network', sort=False)]
-    return tabular('llrrrr', [('', 'network'), ('', 'run'), ('', 'ms'), ('', 'times faster'), ('from plain', 'apart'), ('from plain', 'PSNR (dB)')], sections)
+    return tabular('ll' + 'rrrr'*len(devices), [('', 'network'), ('', 'run'), *((device, name) for _, device, _ in devices for name in ('ms', 'times faster', 'apart', 'PSNR (dB)'))], sections)
 
-def upscale_numbers(found:dict|None)->dict[str, str]:
-    "What the text quotes of them, as printed: 'upscale-dense-fast.times', 'upscale-live-4.loss', 'upscale.memory'"
+NAMED = {'plain': 'plain', 'channels last': 'last', 'autocast, bfloat16': 'autocast', 'fast': 'fast', 'fast, bfloat16': 'fast16', 'fast, float16': 'fasthalf'}
+
+def _way_numbers(found, prefix, digits):
+    return {f'{prefix}-{row.network}-{NAMED[row.way]}.{key}': printed(value, places) for row in _ways(found).itertuples() for key, value, places in (('ms', row.ms, digits), ('times', row.times_faster, 1), ('psnr', row.psnr_change, 3))}
+
+def upscale_numbers(found:dict|None, on_gpu:dict|None=None)->dict[str, str]:
+    "What the text quotes of them, as printed: 'upscale-dense-fast.times', 'upscale-live-4.loss', 'upscale.memory', 'upscale-gpu-published-fast16.times'"
     if not found: return {}
     about, held = found['conditions'], found['memory']
-    said = {'upscale.threads': str(about['threads']), 'upscale.size': r'{}x{}'.format(*about['size']), 'upscale.turns': str(about['turns'])}
-    named = {'plain': 'plain', 'channels last': 'last', 'autocast, bfloat16': 'autocast', 'fast': 'fast', 'fast, bfloat16': 'fast16'}
-    for row in upscale_table(found).itertuples():
-        said |= {f'upscale-{row.network}-{named[row.way]}.{key}': printed(value, digits) for key, value, digits in (('ms', row.ms, 0), ('times', row.times_faster, 1), ('psnr', row.psnr_change, 3))}
+    said = {'upscale.threads': str(about['threads']), 'upscale.size': r'{}x{}'.format(*about['size']), 'upscale.turns': str(about['turns']), 'upscale.clip_frames': str(about.get('clip_frames', '--'))} | _way_numbers(found, 'upscale', 0)
+    if on_gpu: said |= {'upscale.gpu': on_gpu['conditions']['cuda'], 'upscale.gpu_torch': on_gpu['conditions']['torch'], 'upscale.gpu_clip_frames': str(on_gpu['conditions'].get('clip_frames', '--'))} | _way_numbers(on_gpu, 'upscale-gpu', 2)
     for row in found['engines']:
         key = re.sub('[^a-z0-9]+', '-', row['way'].lower())
         said |= {f'upscale-engine-{key}.ms': printed(row['ms'], 0), f'upscale-engine-{key}.psnr': printed(row['psnr_change'], 2)}

@@ -6,6 +6,7 @@
 __all__ = ['PARTS', 'DTYPES', 'CHUNK', 'scene_cuts', 'Cost', 'upscale', 'upscale_file']
 
 # %% ../nbs/20_streaming.ipynb #b815af8d
+import io
 import json
 import math
 import shutil
@@ -51,6 +52,12 @@ def scene_cuts(clip,                       # (t, h, w, 3) uint8 RGB, in memory o
 # %% ../nbs/20_streaming.ipynb #6a1e4d65
 PARTS = 64      # borders that are kept at each level
 
+def _store(state, path):
+    "Whole or not at all; numpy, left to write by itself, does not say that a disk is full"
+    numbers = io.BytesIO()
+    np.save(numbers, state.float().cpu().numpy())
+    with replacing(path) as beside: beside.write_bytes(numbers.getbuffer())
+
 @dataclass
 class _Borders:
     "States on disk, by level and by the frame that they are the state of"
@@ -63,7 +70,7 @@ class _Borders:
     def there(self, level, frames): return all(self.path(level, i).exists() for i in frames)
 
     def keep(self, level, i, state):
-        with replacing(self.path(level, i)) as beside, open(beside, 'wb') as file: np.save(file, state.float().cpu().numpy())
+        _store(state, self.path(level, i))
         self.bytes += state.numel()*4
         self.most = max(self.most, self.bytes)
 
@@ -246,8 +253,7 @@ class _Work:
     def finish(self, frames, state):
         "A part is whole: what comes next begins with this state. Only then does it count"
         i = len(self.done) + 1
-        if state is not None:
-            with replacing(self.folder/f'state-{i}.npy') as beside, open(beside, 'wb') as file: np.save(file, state.float().cpu().numpy())
+        if state is not None: _store(state, self.folder/f'state-{i}.npy')
         self._write(self.folder/'done.json', [*self.done, frames])
         (self.folder/f'state-{i - 1}.npy').unlink(missing_ok=True)
 

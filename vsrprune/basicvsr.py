@@ -148,12 +148,13 @@ class BasicVSR(nn.Module):
 
 # %% ../nbs/04_basicvsr.ipynb #0a68c97f
 def to_tensor(clip:np.ndarray)->torch.Tensor:
-    "(t, h, w, 3) uint8 to (1, t, 3, h, w) float32 in [0, 1]"
-    return torch.from_numpy(np.ascontiguousarray(clip)).permute(0, 3, 1, 2)[None].float()/255
+    "(t, h, w, 3) uint8 or uint16 to (1, t, 3, h, w) float32 in [0, 1]"
+    return torch.from_numpy(np.ascontiguousarray(clip)).permute(0, 3, 1, 2)[None].float()/np.iinfo(clip.dtype).max
 
-def to_frames(x:torch.Tensor)->np.ndarray:
-    "(1, t, 3, h, w) float to (t, h, w, 3) uint8: clamped to [0, 1], times 255, rounded"
-    return (x[0].float().clamp(0, 1)*255).round().byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()
+def to_frames(x:torch.Tensor, dtype=np.uint8)->np.ndarray:
+    "(1, t, 3, h, w) float to (t, h, w, 3) uint8 or uint16: clamped to [0, 1], times 255 or 65535, rounded"
+    kind = dict(uint8=torch.uint8, uint16=torch.uint16)[np.dtype(dtype).name]
+    return (x[0].float().clamp(0, 1)*np.iinfo(dtype).max).round().to(kind).permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 @torch.no_grad()
 def restore(model:nn.Module,      # any network from (b, t, 3, h, w) to (b, t, 3, 4h, 4w), in eval mode

@@ -126,7 +126,7 @@ def _complaint(error:ValidationError):
 
 # %% ../nbs/00_frames.ipynb #7874cb0c
 class Clip(ABC):
-    "A clip on disk, (t, h, w, 3) uint8 RGB, decoded when it is looked at: `clip[3]`, `clip[2:9]`, `for frame in clip`"
+    "A clip on disk, (t, h, w, 3) uint8 RGB (uint16, 65535 for white, where it was opened so), decoded when it is looked at: `clip[3]`, `clip[2:9]`, `for frame in clip`"
     dtype, ndim = np.dtype(np.uint8), 4
 
     def __init__(self,
@@ -148,7 +148,7 @@ class Clip(ABC):
         picked = range(len(self))[index]  # a range knows negative indices, steps and IndexError
         if isinstance(picked, int): return next(self.frames(picked))
         ahead = picked if picked.step > 0 else picked[::-1]
-        clip = np.empty((len(picked), *self.shape[1:]), np.uint8)
+        clip = np.empty((len(picked), *self.shape[1:]), self.dtype)
         if ahead:
             for i, frame in enumerate(islice(self.frames(ahead[0]), 0, ahead[-1]-ahead[0]+1, ahead.step)): clip[i] = frame
         return clip if picked.step > 0 else clip[::-1]
@@ -281,6 +281,7 @@ def _scan(path:Path, whole:bool=True)->tuple[list, list[int], int]: # times of t
 
 # %% ../nbs/00_frames.ipynb #646607a1
 _ACCURATE = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
+_FORMATS = {np.dtype(np.uint8): 'rgb24', np.dtype(np.uint16): 'rgb48le'}
 # Matrices by their number in ITU-T H.273, which is what a frame carries
 _MATRICES = {1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: Colorspace.ITU601,
              7: Colorspace.SMPTE240M, 9: Colorspace.BT2020, 10: Colorspace.BT2020}
@@ -303,13 +304,14 @@ class Colour:
         said = {name: value for name, value in (('primaries', frame.color_primaries), ('transfer', frame.color_trc)) if value not in (0, 2, 3)}
         return cls(frame.colorspace, **dict(primaries=frame.colorspace, transfer=frame.colorspace) | said if frame.colorspace in (1, 6, 7) else said, full=full, dense=dense)
 
-def _rgb(frame:av.VideoFrame)->np.ndarray: # (h, w, 3) uint8
-    "RGB of a decoded frame, upright; more than 8 bits per channel are rounded to 8"
-    if frame.format.is_rgb: rgb = frame.to_ndarray(format='rgb24')
+def _rgb(frame:av.VideoFrame, dtype:np.dtype=np.dtype(np.uint8))->np.ndarray: # (h, w, 3) of `dtype`
+    "RGB of a decoded frame, upright; as uint8, more than 8 bits per channel are rounded to 8"
+    wanted = _FORMATS[dtype]
+    if frame.format.is_rgb: rgb = frame.to_ndarray(format=wanted)
     else:
         matrix = _MATRICES.get(frame.colorspace, Colorspace.ITU709 if frame.height >= 720 else Colorspace.ITU601)
         full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith('yuvj')
-        rgb = frame.to_ndarray(format='rgb24', src_colorspace=matrix, src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
+        rgb = frame.to_ndarray(format=wanted, src_colorspace=matrix, src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
                                dst_color_range=ColorRange.JPEG, interpolation=_ACCURATE)
     return np.ascontiguousarray(np.rot90(rgb, round(frame.rotation/90)))
 
@@ -317,11 +319,13 @@ def _rgb(frame:av.VideoFrame)->np.ndarray: # (h, w, 3) uint8
 class VideoClip(Clip):
     "A clip in a video file; indexing decodes from the nearest key frame, iterating decodes once"
     def __init__(self, path:Path, # a file that FFmpeg can decode
-                 whole:bool=True): # refuse one that was cut short, else end with its last frame that can be decoded
+                 whole:bool=True, # refuse one that was cut short, else end with its last frame that can be decoded
+                 deep:bool=False): # uint16 where the file has more than 8 bits per channel
         self.times, self.keys, self.missing = _scan(path, whole)
         with _video(path) as (_, stream): fps, self.unit = stream.average_rate or stream.guessed_rate, stream.time_base
         super().__init__(path, (len(self.times), 0, 0, 3), fps)
         first = self._due(_decode(path), 0)
+        if deep and max(part.bits for part in first.format.components) > 8: self.dtype = np.dtype(np.uint16)
         self.shape, self.colour = (len(self.times), *_rgb(first).shape), Colour.of(first)
         if self.missing: self._end_early()
 
@@ -366,13 +370,14 @@ class VideoClip(Clip):
         for i in range(key, len(self)):
             frame = self._due(frames, i)
             if i < start: continue
-            rgb = _rgb(frame)
+            rgb = _rgb(frame, self.dtype)
             if rgb.shape != self.shape[1:]: raise InputError(f'{self.path} changes its size at frame {i}; all frames of a clip must have one size')
             yield rgb
 
 # %% ../nbs/00_frames.ipynb #510a230c
 def open_clip(path:str|Path, # a folder of images, one image, or a video file
               whole:bool=True, # a video that was cut short is refused, else it ends where it ends; its `missing` says how many frames early
+             deep:bool=False, # frames of a video with more than 8 bits per channel come as uint16, else rounded to 8
              )->Clip:
     "Open a clip by its headers, and one frame of a video; `InputError` where it is missing, empty, no clip, of mixed sizes or cut short"
     path = Path(path)
@@ -382,7 +387,7 @@ def open_clip(path:str|Path, # a folder of images, one image, or a video file
         if not files: raise InputError(f'{path} holds no frames, which are {", ".join(IMAGES)} files{inside}')
         return FolderClip(path, files)
     if not path.exists(): raise InputError(f'{path} does not exist')
-    return FolderClip(path, [path]) if path.suffix.lower() in IMAGES else VideoClip(path, whole)
+    return FolderClip(path, [path]) if path.suffix.lower() in IMAGES else VideoClip(path, whole, deep)
 
 # %% ../nbs/00_frames.ipynb #c0c9c012
 def read_clip(path:str|Path,        # as for `open_clip`
@@ -396,13 +401,14 @@ def read_clip(path:str|Path,        # as for `open_clip`
     return clip[start:] if frames is None else clip[start:start+frames]
 
 # %% ../nbs/00_frames.ipynb #18b8caaf
-def _checked(clip:Iterable)->Iterator[np.ndarray]: # (h, w, 3) uint8 frames
+def _checked(clip:Iterable, deep:bool=False)->Iterator[np.ndarray]: # (h, w, 3) frames, uint8, or all of them uint16 where that can be written
     "The frames of a clip, each checked to be what the first one is"
-    size = None
+    size, dtype = None, np.uint8
     for i, frame in enumerate(clip):
         frame = np.asarray(frame)
-        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
-            raise InputError(f'frame {i} is {frame.dtype} of shape {frame.shape}; a clip is written from (h, w, 3) uint8 frames')
+        if i == 0 and deep and frame.dtype == np.uint16: dtype = np.uint16
+        if frame.dtype != dtype or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
+            raise InputError(f'frame {i} is {frame.dtype} of shape {frame.shape}; {"this clip" if i else "a clip"} is written from (h, w, 3) {np.dtype(dtype)} frames')
         size = size or frame.shape
         if frame.shape != size: raise InputError(f'frame {i} is {frame.shape[1]}x{frame.shape[0]} but frame 0 is {size[1]}x{size[0]}; all frames of a clip must have one size')
         yield np.ascontiguousarray(frame)
@@ -414,15 +420,15 @@ def _write_folder(frames:Iterator[np.ndarray], folder:Path)->None:
     for i, frame in enumerate(frames): Image.fromarray(frame).save(folder/f'{i:08d}.png', compress_level=3)
 
 # %% ../nbs/00_frames.ipynb #0cbfa451
-def _encoder(container, size:tuple[int, int], fps:Fraction, colour:Colour):
-    "A stream for frames of (h, w): FFV1 in RGB for Matroska, else H.264, tagged as it stores colour"
+def _encoder(container, size:tuple[int, int], fps:Fraction, colour:Colour, deep:bool):
+    "A stream for frames of (h, w): FFV1 in RGB for Matroska, of 16 bits if `deep`, else H.264, of 10, tagged as it stores colour"
     if 'matroska' in container.format.name:
         stream = container.add_stream('ffv1', rate=fps, options=dict(level='3', g='1'))
-        stream.pix_fmt = 'bgr0'
+        stream.pix_fmt = 'gbrp16le' if deep else 'bgr0'
     else:
         # swscale halves the colour planes to the centres of 2x2 blocks; untagged, players would take them half a pixel to the left.
         stream = container.add_stream('libx264', rate=fps, options=dict(crf='12', chroma_sample_location='center'))
-        stream.pix_fmt, codec = 'yuv444p' if colour.dense else 'yuv420p', stream.codec_context
+        stream.pix_fmt, codec = ('yuv444p' if colour.dense else 'yuv420p') + '10le'*deep, stream.codec_context
         codec.colorspace, codec.color_primaries, codec.color_trc = colour.matrix, colour.primaries, colour.transfer
         codec.color_range = ColorRange.JPEG if colour.full else ColorRange.MPEG
     stream.height, stream.width = size
@@ -430,8 +436,8 @@ def _encoder(container, size:tuple[int, int], fps:Fraction, colour:Colour):
 
 def _encodable(rgb:np.ndarray, stream)->av.VideoFrame:
     "A frame in the pixel format of its stream, by the matrix that the stream is tagged with"
-    frame = av.VideoFrame.from_ndarray(rgb)
-    if stream.pix_fmt == 'bgr0': return frame.reformat(format='bgr0')
+    frame = av.VideoFrame.from_ndarray(rgb, format=_FORMATS[rgb.dtype])
+    if stream.pix_fmt in ('bgr0', 'gbrp16le'): return frame.reformat(format=stream.pix_fmt)
     codec = stream.codec_context
     return frame.reformat(format=stream.pix_fmt, dst_colorspace=_MATRICES[codec.colorspace], dst_color_range=ColorRange(codec.color_range), interpolation=_ACCURATE)
 
@@ -487,7 +493,7 @@ def _write_video(frames:Iterator[np.ndarray], path:Path, fps:Fraction, sound:Sou
         raise InputError(f'{path.suffix} stores colour at half size and cannot hold {size[1]}x{size[0]}; write .mkv or a folder, or crop to even sizes')
     try:
         with av.open(str(path), 'w', options={'movflags': 'faststart'} if lossy else {}) as container:
-            stream = _encoder(container, size, fps, colour)
+            stream = _encoder(container, size, fps, colour, first.dtype == np.uint16)
             with _copying(sound, container, path) as copy_until:
                 for i, frame in enumerate(chain([first], frames)):
                     container.mux(stream.encode(_encodable(frame, stream)))
@@ -501,8 +507,8 @@ def _write_video(frames:Iterator[np.ndarray], path:Path, fps:Fraction, sound:Sou
 # %% ../nbs/00_frames.ipynb #47034db7
 VIDEOS = '.mkv', '.mp4', '.mov'
 
-def write_clip(clip:Iterable,   # (t, h, w, 3) uint8 RGB, or any iterable of (h, w, 3) uint8 frames
-               path:str|Path,   # no suffix: a folder of PNG; `.mkv`: lossless FFV1; `.mp4`, `.mov`: H.264 to look at
+def write_clip(clip:Iterable,   # (t, h, w, 3) uint8 RGB, or any iterable of (h, w, 3) uint8 frames; for a video also uint16
+               path:str|Path,   # no suffix: a folder of PNG; `.mkv`: lossless FFV1; `.mp4`, `.mov`: H.264 to look at, of 10 bits where frames are uint16
                fps:float|Fraction|None=None, # frames per second of a video; None: the clip's own, else 25
               sound:Sound|None=None, # to go with a video
               colour:Colour=Colour(), # how `.mp4` and `.mov` store it
@@ -519,7 +525,7 @@ def write_clip(clip:Iterable,   # (t, h, w, 3) uint8 RGB, or any iterable of (h,
         strange = next((p for p in path.iterdir() if p.suffix.lower() not in IMAGES), None)
         if strange: raise InputError(f'{path} would be replaced but holds {strange.name}, which is no frame; choose another folder')
     with replacing(path) as beside:
-        if video: _write_video(_checked(clip), beside, fps, sound, colour)
+        if video: _write_video(_checked(clip, deep=True), beside, fps, sound, colour)
         else: _write_folder(_checked(clip), beside)
     return path
 

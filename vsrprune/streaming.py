@@ -32,7 +32,7 @@ from .compare import checked_comparison, compare_clips
 from .frames import VIDEOS, Clip, Colour, InputError, Sound, VideoClip, join_clips, open_clip, replacing, write_clip
 
 # %% ../nbs/20_streaming.ipynb #e9cf5941
-def scene_cuts(clip,                       # (t, h, w, 3) uint8 RGB, in memory or from `frames.open_clip`
+def scene_cuts(clip,                       # (t, h, w, 3) uint8 or uint16 RGB, in memory or from `frames.open_clip`
                threshold:float=8.0,        # mean absolute difference of luma, percent
               )->list[int]:                # first frames of all scenes but the first one
     "Where one scene ends and another begins"
@@ -42,7 +42,7 @@ def scene_cuts(clip,                       # (t, h, w, 3) uint8 RGB, in memory o
     graph.link_nodes(source, graph.add('scale', f'160:{small}:flags=area'), graph.add('format', 'yuv420p'), graph.add('scdet', f't={threshold:g}'), graph.add('buffersink')).configure()
     changes = []
     for i, rgb in enumerate(clip):
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb))
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb if rgb.dtype == np.uint8 else (rgb >> 8).astype(np.uint8)))
         frame.pts, frame.time_base = i, Fraction(1, 25)
         graph.push(frame)
         changes.append(float(graph.pull().metadata['lavfi.scd.mafd']))
@@ -153,14 +153,14 @@ class Cost:
     disk: int = 0                  # bytes of borders at one time, at most
 
 def upscale(model:BasicVSR,                   # copied; runs where it is
-            clip,                             # (t, h, w, 3) uint8 RGB, in memory or from `frames.open_clip`
+            clip,                             # (t, h, w, 3) uint8 or uint16 RGB, in memory or from `frames.open_clip`
             segment:int=16,                   # frames whose states are held at once
             cuts:list[int]|None=None,         # first frames of scenes, see `scene_cuts`; default one scene
             look_ahead:int|None=None,         # frames, for a live picture; default to the end of each scene
             dtype:torch.dtype=torch.float32,  # that convolutions compute in, one of `DTYPES`; float16 on GPUs only, where it is as fast as bfloat16 and nearer
             tile:int|None=None,               # side of the tiles of large frames, low-resolution pixels; see `fast.Fast`
             cost:Cost|None=None,              # filled in
-           )->Iterator[np.ndarray]:           # (4h, 4w, 3) uint8 RGB
+           )->Iterator[np.ndarray]:           # (4h, 4w, 3) RGB, dtype of the clip
     "Restored frames one after the other, in float32 those of the whole scene in one pass; `InputError` for what is no clip, or segments and cuts that cannot be"
     if not isinstance(model, BasicVSR): raise InputError(f'upscale: only BasicVSR streams, not {type(model).__name__}.')
     if len(getattr(clip, 'shape', ())) != 4 or clip.shape[3] != 3 or not clip.shape[0]: raise InputError(f"upscale: a clip is (t, h, w, 3) with a frame or more, got {getattr(clip, 'shape', type(clip).__name__)}.")
@@ -186,7 +186,7 @@ def _upscaled(model, clip, starts, options, cost, folder=None, done=0, state=Non
             segments, steps = scene.backward(0, scene.length, begun) if ahead is None else scene.ahead(ahead, begun), cost.backward_steps
             for frame in scene.frames(segments, begun, state if begun else None):
                 cost.frames, cost.backward_steps, cost.disk = cost.frames + 1, steps + scene.steps, max(cost.disk, scene.borders.most)
-                yield to_frames(frame[:, None])[0]
+                yield to_frames(frame[:, None], getattr(clip, 'dtype', np.uint8))[0]
 
 # %% ../nbs/20_streaming.ipynb #96672e79
 class _Stretch:
@@ -194,7 +194,7 @@ class _Stretch:
     def __init__(self, clip, start, frames):
         end = len(clip) if frames is None else min(start + frames, len(clip))
         if not 0 <= start < len(clip) or end <= start: raise InputError(f"{getattr(clip, 'path', 'clip')}: there are frames 0 to {len(clip) - 1}, so {'none' if frames is None else frames} from {start} on cannot be had.")
-        self.clip, self.start, self.shape, self.fps = clip, start, (end - start, *clip.shape[1:]), getattr(clip, 'fps', None)
+        self.clip, self.start, self.shape, self.dtype, self.fps = clip, start, (end - start, *clip.shape[1:]), clip.dtype, getattr(clip, 'fps', None)
 
     @property
     def sound(self):
@@ -292,7 +292,7 @@ def upscale_file(source:str|Path,                 # a video, or a folder of imag
     if output.exists() and not force: raise InputError(f'{output} exists; choose another name, or replace it with --force.')
     if output.suffix and not video: raise InputError(f'{output} has a suffix that is not written here; use {", ".join(VIDEOS)}, or a folder name without a dot.')
     if compare: compare = checked_comparison(compare, force)
-    clip, network, options = _Stretch(opened := open_clip(source, whole=False), start, frames), load(model).to(device or ('cuda' if torch.cuda.is_available() else 'cpu')), dict(segment=segment, look_ahead=look_ahead, dtype=dtype, tile=tile)
+    clip, network, options = _Stretch(opened := open_clip(source, whole=False, deep=video), start, frames), load(model).to(device or ('cuda' if torch.cuda.is_available() else 'cpu')), dict(segment=segment, look_ahead=look_ahead, dtype=dtype, tile=tile)
     upscale(network, clip, **options)      # says what cannot be, and does nothing yet
     about = dict(source=str(Path(source).resolve()), changed=Path(source).stat().st_mtime_ns, model=sha256(model), frames=[start, len(clip)], cuts=cuts, fps=str(fps)) | options | dict(dtype=str(dtype))
     work = _Work(output, about, force)
@@ -303,6 +303,6 @@ def upscale_file(source:str|Path,                 # a video, or a folder of imag
     join_clips(parts, output, rate and Fraction(rate).limit_denominator(1001), clip.sound if sound and not fps and video else None, None if fps or not video else clip.times)
     shutil.rmtree(work.folder)
     seconds = time.perf_counter() - started
-    if compare: compare_clips(clip, open_clip(output), compare, f'upscaled by {Path(model).name}', Path(source).name, rate)
+    if compare: compare_clips(_Stretch(open_clip(source, whole=False), start, frames), open_clip(output), compare, f'upscaled by {Path(model).name}', Path(source).name, rate)
     return dict(output=str(output), frames=len(clip), missing=getattr(opened, 'missing', 0) if frames is None else 0, size=[4*n for n in clip.shape[1:3]], cuts=[start + cut for cut in starts[1:]], resumed=resumed, seconds=round(seconds, 2), frames_per_second=round(cost.frames/seconds, 2),
                 backward_steps=cost.backward_steps, disk=cost.disk)

@@ -5,16 +5,16 @@
 # %% auto #0
 __all__ = ['Share', 'Count', 'METHODS', 'STAGES', 'PAPER', 'VARIANTS', 'SIZES', 'CRITERIA', 'WEIGHT_CRITERIA', 'WEIGHT_SCOPES',
            'AWARE_FORMS', 'DECIBEL', 'SIMILARITY', 'FORMATS', 'HEADINGS', 'ABLATION', 'SWEEP_HEADINGS',
-           'WEIGHT_HEADINGS', 'AWARE_HEADINGS', 'NAMED', 'PRINT_STYLE', 'LOOKS', 'PARTS', 'METHOD_LOOKS', 'ClipScores',
-           'RecordScores', 'Speedup', 'Cost', 'option_words', 'record_name', 'Record', 'write_text', 'write_record',
-           'read_records', 'keep_records', 'select', 'fair_reference', 'fair_drop', 'paper', 'compare',
+           'WEIGHT_HEADINGS', 'AWARE_HEADINGS', 'NAMED', 'PRINT_STYLE', 'LOOKS', 'PARTS', 'METHOD_LOOKS', 'WAYS',
+           'ClipScores', 'RecordScores', 'Speedup', 'Cost', 'option_words', 'record_name', 'Record', 'write_text',
+           'write_record', 'read_records', 'keep_records', 'select', 'fair_reference', 'fair_drop', 'paper', 'compare',
            'unstructured_table', 'structured_table', 'described', 'sweep_table', 'described_weights', 'weights_table',
            'described_aware', 'aware_table', 'printed', 'count', 'giga', 'percent', 'latex_text', 'tabular', 'to_latex',
            'psnr_by_frame', 'ablation_table', 'ablation_latex', 'weights_latex', 'aware_latex', 'sweep_latex',
            'claims_table', 'claims_latex', 'numbers', 'sparse_numbers', 'upscale_benchmark', 'upscale_table',
            'upscale_latex', 'upscale_numbers', 'numbers_tex', 'draw_unstructured', 'draw_structured', 'save_figure',
            'draw_ablation', 'front', 'timed_points', 'timed_machines', 'draw_pareto', 'draw_bytes', 'lengths_table',
-           'draw_lengths', 'draw_aware', 'draw_sensitivity', 'length_numbers', 'draw_crops']
+           'draw_lengths', 'draw_aware', 'draw_upscale', 'draw_sensitivity', 'length_numbers', 'draw_crops']
 
 # %% ../nbs/30_results.ipynb #c44a6b93
 import json
@@ -932,6 +932,26 @@ def draw_aware(axes,                           # two matplotlib axes
         psnr = _dense(records).scores.psnr - (rows.drop_repaired if 'repaired' in name else rows.drop_at_once)
         if len(rows): after.plot(rows.cut.astype(float), psnr, label=name, **look)
     after.set(xlabel='% of MACs removed', ylabel='PSNR, not fine-tuned (dB)', title='right after surgery'); after.legend(frameon=False, handlelength=1, loc='center right')
+
+# %% ../nbs/30_results.ipynb #8a0cb377
+WAYS = {'plain': ('as it is written, float32', '0.75'), 'autocast, bfloat16': ("by torch's autocast, bfloat16", '0.55'), 'fast': ('run here, float32', '#56B4E9'), 'fast, bfloat16': ('run here, bfloat16', '#0072B2'), 'fast, float16': ('run here, float16', '#009E73')}
+
+def draw_upscale(ax,                      # matplotlib axes
+                 table:pd.DataFrame,      # from `upscale_table`
+                 of:str='',               # 'gpu_' for what was measured on a GPU
+                ):
+    "Draw how many times faster than its plain way each network runs, network by network; the pruned one against the dense one"
+    networks, names = list(dict.fromkeys(table.network)), [way for way in WAYS if table[table.way == way][f'{of}ms'].notna().any()]
+    height = 0.8/len(names)
+    for i, name in enumerate(names):
+        rows = table[(table.way == name) & table[f'{of}ms'].notna()]
+        places = [networks.index(network) + (i - (len(names) - 1)/2)*height for network in rows.network]
+        label, colour = WAYS[name]
+        ax.barh(places, rows[f'{of}times_faster'], 0.9*height, color=colour, label=label)
+        for place, times, ms in zip(places, rows[f'{of}times_faster'], rows[f'{of}ms']): ax.text(times, place, f" {times:.1f}x, {f'{ms:,.0f}' if ms >= 100 else f'{ms:.3g}'} ms", va='center', fontsize=5.5)
+    ax.set_yticks(range(len(networks)), networks); ax.invert_yaxis()
+    ax.set(xlabel='times as fast as plain', xlim=(0, 1.28*table[f'{of}times_faster'].max()))
+    ax.spines[['top', 'right']].set_visible(False)
 
 # %% ../nbs/30_results.ipynb #a2681f01
 def draw_sensitivity(ax, scan:pd.DataFrame):

@@ -15,6 +15,7 @@ from torch import nn
 
 from . import kernels
 from .basicvsr import BasicVSR
+from .flow import coarse_to_fine
 from .frames import InputError
 
 # %% ../nbs/19_fast.ipynb #2e9ce034
@@ -93,16 +94,7 @@ class FastFlow(nn.Module):
         self.pyramid, self.warp, self.dtype = spynet._pyramid, warp, dtype
 
     def forward(self, first, second):
-        h, w = first.shape[-2:]
-        full = ((h + 31)//32*32, (w + 31)//32*32)
-        def resized(x): return self.pyramid(F.interpolate(x, size=full, mode='bilinear', align_corners=False))
-        flow = first.new_zeros(len(first), 2, full[0]//32, full[1]//32)
-        for i, (level, near, far) in enumerate(zip(self.levels, resized(first), resized(second))):
-            if i: flow = 2*F.interpolate(flow, scale_factor=2, mode='bilinear', align_corners=True)
-            known = torch.cat([near, self.warp(far, flow, 'border'), flow], 1)
-            flow = flow + level(known.to(self.dtype, memory_format=torch.channels_last)).float()
-        flow = F.interpolate(flow, size=(h, w), mode='bilinear', align_corners=False)
-        return torch.stack([flow[:, 0]*(w/full[1]), flow[:, 1]*(h/full[0])], 1)
+        return coarse_to_fine(first, second, self.pyramid, [lambda known, level=level: level(known.to(self.dtype, memory_format=torch.channels_last)) for level in self.levels], self.warp)
 
 TOGETHER = 2**19     # pixels of frames whose flows a GPU finds at once, at most; the smallest levels of one pair would keep it waiting for work
 

@@ -43,10 +43,13 @@ def tell(text:str, as_json:bool, **values):
 
 @contextmanager
 def told():
-    "Turn an `InputError` into its sentence and status 1"
+    "Turn an `InputError`, or want of memory, into a sentence and status 1"
     from vsrprune.frames import InputError
     try: yield
     except InputError as e: fail(str(e))
+    except (MemoryError, RuntimeError) as e:      # torch's are of the latter kind
+        if isinstance(e, RuntimeError) and not re.search("out of memory|can't allocate memory", str(e)): raise
+        fail('there is not enough memory for this; for large frames, upscale takes less with --tile 256 and a smaller --segment.')
 
 # %% ../nbs/40_cli.ipynb #7d8392c2
 def notebook_path(name:str)->Path:

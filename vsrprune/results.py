@@ -19,7 +19,7 @@ __all__ = ['Share', 'Count', 'METHODS', 'STAGES', 'PAPER', 'VARIANTS', 'SIZES', 
 # %% ../nbs/30_results.ipynb #c44a6b93
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import chain, cycle, groupby
 from operator import itemgetter
@@ -299,10 +299,10 @@ def described(options:dict)->str:
     "A method of the sweep in words"
     return ', '.join([CRITERIA[options['criterion']] if 'criterion' in options else 'from nothing', options['allocation'], *[word for name, word in dict(repair='repaired', teacher='taught').items() if options.get(name)]])
 
-def _validation(tuned:list[Record])->float:
-    "PSNR on validation clips, mean over seeds; nan where a record does not say"
+def _validation(tuned:list[Record], of:Callable=np.mean)->float:
+    "PSNR on validation clips, mean over seeds or what else is asked for; nan where a record does not say"
     found = [r.env.get('training', {}).get('validation_psnr') for r in tuned]
-    return float(np.mean(found)) if found and None not in found else np.nan
+    return float(of(found)) if found and None not in found else np.nan
 
 def _sweep_row(records, dense, options)->dict:
     line = _of_line(records, options)
@@ -369,21 +369,24 @@ def _aware_row(records, dense, options, length)->dict:
     drop = lambda found: fair_drop(found[0], records) if found else np.nan
     return dict(key='-'.join(['aware', _cut(options), *re.split('[, ]+', described_aware(options).lower())]), cut=_cut(options), network=described_aware(options), macs_cut=1 - tuned[0].cost.macs/dense.cost.macs,
                 regularised_drop=drop(line['regularised']), surgery=_mean(line['regularised'], 'psnr') - _mean(line['pruned'], 'psnr'), drop_at_once=drop(line['pruned']), drop_repaired=drop(line['repaired']),
-                psnr_finetuned=_mean(tuned, 'psnr'), validation=_validation(tuned), fair_drop=drop(tuned), spread=float(np.std([r.scores.psnr for r in tuned], ddof=1)) if len(tuned) > 1 else np.nan, seeds=len(tuned), chosen=tuned[0].chosen and aware)
+                psnr_finetuned=_mean(tuned, 'psnr'), validation=_validation(tuned), validation_spread=_validation(tuned, partial(np.std, ddof=1)) if len(tuned) > 1 else np.nan, fair_drop=drop(tuned), spread=float(np.std([r.scores.psnr for r in tuned], ddof=1)) if len(tuned) > 1 else np.nan, seeds=len(tuned), chosen=tuned[0].chosen and aware)
 
 def aware_table(records:list[Record])->pd.DataFrame:
     """A row for each share of the MACs and each line of pruning-aware training, after its counterparts: drops in dB, all of them fair (see `fair_reference`) but `surgery`, which is against the network before it.
-    `closed` is the share of the fair drop of L1 pruning at once that is not there"""
+    `closed` is the share of the fair drop of L1 pruning at once that is not there; the same on validation clips, where the drop is from the dense network after as many iterations"""
     dense, lines = _dense(records), {json.dumps(r.options): r for r in select(records, method='pruning_aware', stage='finetuned')}
     if not lines: raise InputError(f'{dense.profile}: no records of pruning-aware training; the profile names none, or its report was not run.')
     rows = []
     for of, found in groupby(sorted(lines.values(), key=lambda r: float(_cut(r.options))), key=lambda r: (_cut(r.options), r.iterations)):
         found = list(found)
         like = {json.dumps(widths): widths for r in found for widths in [dict(target=r.options['target'], criterion='l1', allocation=r.options['allocation']) | {key: value for key, value in r.options.items() if key == 'within'}]}
-        at_once = [widths | more for widths in like.values() for more in ({}, dict(repair=True), dict(repair=True, teacher=True)) if select(records, experiment='sweep', options=widths | more | dict(iterations=of[1]))]
+        at_once = [widths | more for widths in like.values() for more in ({}, dict(repair=True), dict(teacher=True), dict(repair=True, teacher=True)) if select(records, experiment='sweep', options=widths | more | dict(iterations=of[1]))]
         here = [_aware_row(records, dense, options, of[1]) for options in [*at_once, *(r.options for r in found)]]
-        plain = next((row['fair_drop'] for row in here if row['network'] == 'at once'), np.nan)
-        rows += [row | dict(closed=1 - row['fair_drop']/plain if plain > 0 and row['network'] != 'at once' else np.nan) for row in here]
+        whole = _validation([r for r in select(records, method='dense', stage='finetuned') if r.iterations == of[1]])
+        here = [row | dict(validation_drop=whole - row['validation']) for row in here]
+        plain = next((row for row in here if row['network'] == 'at once'), None)
+        def closed(row, drop): return 1 - row[drop]/plain[drop] if plain and row is not plain and plain[drop] > 0 else np.nan
+        rows += [row | dict(closed=closed(row, 'fair_drop'), validation_closed=closed(row, 'validation_drop')) for row in here]
     return pd.DataFrame(rows).set_index('key')
 
 # %% ../nbs/30_results.ipynb #1409538f
@@ -409,8 +412,8 @@ def percent(share:float)->str:
 
 DECIBEL, SIMILARITY = partial(printed, digits=2), partial(printed, digits=4)
 FORMATS = {'ridge': lambda x: '--' if _absent(x) else f'{x:g}', **dict.fromkeys(('weights', 'weights_without_flow'), count), **dict.fromkeys(('macs', 'macs_with_flow'), giga),
-           **dict.fromkeys(('zeros', 'zeros_without_flow', 'of_dense', 'reached', 'macs_removed', 'macs_cut', 'filters_removed', 'recovered', 'closed'), percent), **dict.fromkeys(('ssim', 'ssim_finetuned', 'ssim_drop'), SIMILARITY),
-           **dict.fromkeys(('psnr', 'psnr_finetuned', 'psnr_first', 'psnr_last', 'drop_pruned', 'drop', 'drop_at_once', 'drop_repaired', 'fair_drop', 'validation', 'regularised_drop', 'surgery', 'warp_error', 'spread', 'faster', 'faster_bfloat16', 'megabytes'), DECIBEL)}
+           **dict.fromkeys(('zeros', 'zeros_without_flow', 'of_dense', 'reached', 'macs_removed', 'macs_cut', 'filters_removed', 'recovered', 'closed', 'validation_closed'), percent), **dict.fromkeys(('ssim', 'ssim_finetuned', 'ssim_drop'), SIMILARITY),
+           **dict.fromkeys(('psnr', 'psnr_finetuned', 'psnr_first', 'psnr_last', 'drop_pruned', 'drop', 'drop_at_once', 'drop_repaired', 'fair_drop', 'validation', 'validation_drop', 'validation_spread', 'regularised_drop', 'surgery', 'warp_error', 'spread', 'faster', 'faster_bfloat16', 'megabytes'), DECIBEL)}
 
 # %% ../nbs/30_results.ipynb #ac9d4547
 HEADINGS = dict(source=('', ''), network=('', ''), weights_without_flow=('weights', 'w/o flow'), weights=('weights', 'with'),
@@ -504,7 +507,7 @@ def weights_latex(table:pd.DataFrame)->str:
     "The methods of pruning weights in LaTeX"
     return _lines_latex(table, WEIGHT_HEADINGS, 'weights', 'by, ranked')
 
-AWARE_HEADINGS = dict(regularised_drop=('drop (dB)', 'before'), surgery=('drop (dB)', 'by surgery'), drop_at_once=('drop (dB)', 'after it'), drop_repaired=('drop (dB)', 'repaired'), fair_drop=('drop (dB)', 'fair'), spread=('drop (dB)', 'spread'), closed=('of L1', 'closed (%)'), validation=('validation', 'PSNR (dB)'))
+AWARE_HEADINGS = dict(regularised_drop=('drop (dB)', 'before'), surgery=('drop (dB)', 'by surgery'), drop_at_once=('drop (dB)', 'after it'), drop_repaired=('drop (dB)', 'repaired'), fair_drop=('drop (dB)', 'fair'), spread=('drop (dB)', 'spread'), closed=('drop (dB)', 'closed'), validation=('validation clips (dB)', 'PSNR'), validation_drop=('validation clips (dB)', 'drop'), validation_spread=('validation clips (dB)', 'spread'), validation_closed=('validation clips (dB)', 'closed'))
 
 def aware_latex(table:pd.DataFrame)->str:
     "Pruning-aware training in LaTeX"

@@ -149,6 +149,7 @@ class BasicVSR(nn.Module):
 # %% ../nbs/04_basicvsr.ipynb #0a68c97f
 def to_tensor(clip:np.ndarray)->torch.Tensor:
     "(t, h, w, 3) uint8 or uint16 to (1, t, 3, h, w) float32 in [0, 1]"
+    if clip.dtype not in (np.uint8, np.uint16): raise InputError(f'a clip is uint8 or uint16, not {clip.dtype}')
     return torch.from_numpy(np.ascontiguousarray(clip)).permute(0, 3, 1, 2)[None].float()/np.iinfo(clip.dtype).max
 
 def to_frames(x:torch.Tensor, dtype=np.uint8)->np.ndarray:

@@ -48,8 +48,8 @@ def told():
     try: yield
     except InputError as e: fail(str(e))
     except (MemoryError, RuntimeError) as e:      # torch's are of the latter kind
-        if isinstance(e, RuntimeError) and not re.search("out of memory|can't allocate memory", str(e)): raise
-        fail('there is not enough memory for this; for large frames, upscale takes less with --tile 256 and a smaller --segment.')
+        if isinstance(e, RuntimeError) and not re.search("out of memory|can't allocate memory|ALLOC_FAILED", str(e)): raise
+        fail('there is not enough memory for this; use smaller frames, or, to upscale, --tile 256 and a smaller --segment.')
 
 # %% ../nbs/40_cli.ipynb #7d8392c2
 def notebook_path(name:str)->Path:

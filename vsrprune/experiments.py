@@ -15,6 +15,7 @@ __all__ = ['PUBLISHED_SIZE', 'environment', 'commit', 'clips', 'training_clips',
 import copy
 import hashlib
 import json
+import os
 import platform
 import subprocess
 import time
@@ -489,7 +490,9 @@ def _take_trials(profile, kept):
     of_lines = {profile.runs/'trials'/f'{line.name}.json': tried.get(('structured', *sorted(option_words(line.options)))) for line in (*(r.briefly for r in profile.sweep), *(r.plain for r in profile.aware))}
     of_dense = {_trial_path(profile, float(lr)): dict(lr=float(lr), psnr=psnr) for lr, psnr in tried.get(('dense',), {}).items()}
     for path, found in (of_lines | of_dense).items():
-        if found and not path.exists(): write_text(json.dumps(found), path)
+        if found and not path.exists():
+            write_text(json.dumps(found), path)
+            os.utime(path, (dense_path(profile).stat().st_mtime,)*2)      # it was there before what was trained by it
 
 def take_up(profile:Profile)->list[Record]:     # what was taken
     "Begin a profile's runs with the records that are kept of it; what the runs have stays. `InputError` where those are of another dense network"

@@ -183,12 +183,16 @@ class Recorded:
 
     @torch.inference_mode()
     def __call__(self, *given):
+        with torch.cuda.device_of(given[0]): return self._call(given)
+
+    def _call(self, given):
         shapes = tuple((x.shape, x.dtype, x.stride()) for x in given)
         tries, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, True
         try:
             if shapes not in self.known:
+                result = self.act(*[x.clone() for x in given])      # where in memory they begin must not decide what is compiled now, and what only while recording
                 self.known[shapes] = None
-                return self.act(*given)
+                return result
             if self.known[shapes] is None: self.known[shapes] = self._record(given)
         finally: torch.backends.cudnn.benchmark = tries
         graph, places, result = self.known[shapes]
@@ -198,12 +202,12 @@ class Recorded:
 
     def _record(self, given):
         graph, places = torch.cuda.CUDAGraph(), [x.clone() for x in given]
-        with torch.cuda.graph(graph, pool=self.pool): result = self.act(*places)
+        with torch.cuda.graph(graph, pool=self.pool, stream=torch.cuda.Stream()): result = self.act(*places)
         return graph, places, result
 
 # %% ../nbs/19_fast.ipynb #522c5396
 class Fast(nn.Module):
-    "A BasicVSR for inference: float32 as near as the order of sums allows, bfloat16 as near as it gets; its weights are copied and stay where they are"
+    "A BasicVSR for inference: float32 as near as the order of sums allows (on a GPU as TF32 does, where torch is left to use it), others as near as they get; its weights are copied and stay where they are"
     def __init__(self,
                  model:BasicVSR,                      # of any widths
                  dtype:torch.dtype=torch.float32,     # of convolutions and states; flows, sums over pyramid levels and frames are float32

@@ -297,11 +297,13 @@ class Colour:
 
     @classmethod
     def of(cls, frame:av.VideoFrame)->'Colour':
-        "Of a decoded frame; what is not said, or is RGB, becomes BT.709"
-        dense = frame.format.is_rgb or '444' in frame.format.name
+        "Of a decoded frame; what is not said becomes BT.709"
+        form = frame.format
+        dense = len(form.components) > 2 and form.chroma_width(16) == form.chroma_height(16) == 16
         full = not frame.format.is_rgb and (frame.color_range == ColorRange.JPEG or frame.format.name.startswith('yuvj'))
-        if frame.format.is_rgb or frame.colorspace not in _MATRICES: return cls(full=full, dense=dense)
         said = {name: value for name, value in (('primaries', frame.color_primaries), ('transfer', frame.color_trc)) if value not in (0, 2, 3)}
+        if form.is_rgb: return cls(9 if said.get('primaries') == 9 else 1, **said, full=full, dense=dense)      # by which matrix it would be stored otherwise
+        if frame.colorspace not in _MATRICES: return cls(full=full, dense=dense)
         return cls(frame.colorspace, **dict(primaries=frame.colorspace, transfer=frame.colorspace) | said if frame.colorspace in (1, 6, 7) else said, full=full, dense=dense)
 
 def _rgb(frame:av.VideoFrame, dtype:np.dtype=np.dtype(np.uint8))->np.ndarray: # (h, w, 3) of `dtype`
@@ -313,6 +315,7 @@ def _rgb(frame:av.VideoFrame, dtype:np.dtype=np.dtype(np.uint8))->np.ndarray: # 
         full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith('yuvj')
         rgb = frame.to_ndarray(format=wanted, src_colorspace=matrix, src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
                                dst_color_range=ColorRange.JPEG, interpolation=_ACCURATE)
+        if dtype == np.uint16: rgb = np.minimum(rgb + (rgb.astype(np.uint32) >> 8), 65535).astype(np.uint16)      # swscale has white at 255 times 256
     return np.ascontiguousarray(np.rot90(rgb, round(frame.rotation/90)))
 
 # %% ../nbs/00_frames.ipynb #21851ba8
@@ -424,13 +427,15 @@ def _encoder(container, size:tuple[int, int], fps:Fraction, colour:Colour, deep:
     "A stream for frames of (h, w): FFV1 in RGB for Matroska, of 16 bits if `deep`, else H.264, of 10, tagged as it stores colour"
     if 'matroska' in container.format.name:
         stream = container.add_stream('ffv1', rate=fps, options=dict(level='3', g='1'))
-        stream.pix_fmt = 'gbrp16le' if deep else 'bgr0'
+        stream.pix_fmt, codec = 'gbrp16le' if deep else 'bgr0', stream.codec_context
     else:
         # swscale halves the colour planes to the centres of 2x2 blocks; untagged, players would take them half a pixel to the left.
         stream = container.add_stream('libx264', rate=fps, options=dict(crf='12', chroma_sample_location='center'))
         stream.pix_fmt, codec = ('yuv444p' if colour.dense else 'yuv420p') + '10le'*deep, stream.codec_context
-        codec.colorspace, codec.color_primaries, codec.color_trc = colour.matrix, colour.primaries, colour.transfer
-        codec.color_range = ColorRange.JPEG if colour.full else ColorRange.MPEG
+        codec.colorspace = colour.matrix
+        # swscale is a step off in full range of ten bits
+        codec.color_range = ColorRange.JPEG if colour.full and not deep else ColorRange.MPEG
+    codec.color_primaries, codec.color_trc = colour.primaries, colour.transfer
     stream.height, stream.width = size
     return stream
 
@@ -439,6 +444,7 @@ def _encodable(rgb:np.ndarray, stream)->av.VideoFrame:
     frame = av.VideoFrame.from_ndarray(rgb, format=_FORMATS[rgb.dtype])
     if stream.pix_fmt in ('bgr0', 'gbrp16le'): return frame.reformat(format=stream.pix_fmt)
     codec = stream.codec_context
+    if rgb.dtype == np.uint16: frame = av.VideoFrame.from_ndarray(rgb - (rgb >> 8), format='rgb48le')      # as in `_rgb`
     return frame.reformat(format=stream.pix_fmt, dst_colorspace=_MATRICES[codec.colorspace], dst_color_range=ColorRange(codec.color_range), interpolation=_ACCURATE)
 
 # %% ../nbs/00_frames.ipynb #7fd1f25b
@@ -508,7 +514,7 @@ def _write_video(frames:Iterator[np.ndarray], path:Path, fps:Fraction, sound:Sou
 VIDEOS = '.mkv', '.mp4', '.mov'
 
 def write_clip(clip:Iterable,   # (t, h, w, 3) uint8 RGB, or any iterable of (h, w, 3) uint8 frames; for a video also uint16
-               path:str|Path,   # no suffix: a folder of PNG; `.mkv`: lossless FFV1; `.mp4`, `.mov`: H.264 to look at, of 10 bits where frames are uint16
+               path:str|Path,   # no suffix: a folder of PNG; `.mkv`: lossless FFV1; `.mp4`, `.mov`: H.264 to look at, of 10 bits where frames are uint16, which not every player can show
                fps:float|Fraction|None=None, # frames per second of a video; None: the clip's own, else 25
               sound:Sound|None=None, # to go with a video
               colour:Colour=Colour(), # how `.mp4` and `.mov` store it

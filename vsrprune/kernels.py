@@ -54,7 +54,7 @@ def finish(y:torch.Tensor,                   # (b, c, h, w), what a convolution 
           )->torch.Tensor:                   # channels last
     "What comes after a convolution, computed in float32"
     y, plus = _last(y), None if plus is None else _last(plus)
-    _finish[(triton.cdiv(y.numel(), 2048),)](y, bias, y if plus is None else plus, y.numel(), y.shape[1], float(slope), plus is not None, 2048)
+    with torch.cuda.device_of(y): _finish[(triton.cdiv(y.numel(), 2048),)](y, bias, y if plus is None else plus, y.numel(), y.shape[1], float(slope), plus is not None, 2048)
     return y
 
 def look(x:torch.Tensor,        # (1, c, h, w)
@@ -64,14 +64,15 @@ def look(x:torch.Tensor,        # (1, c, h, w)
     x, flow, (_, channels, h, w) = _last(x), flow.contiguous(), x.shape
     out, block = torch.empty_like(x), triton.next_power_of_2(channels)
     pixels = max(2048//block, 1)
-    _look[(triton.cdiv(h*w, pixels),)](x, flow, out, h, w, channels, pixels, block)
+    with torch.cuda.device_of(x): _look[(triton.cdiv(h*w, pixels),)](x, flow, out, h, w, channels, pixels, block)
     return out
 
 @lru_cache
 def there()->bool:
     "Whether these kernels can be had: that takes a GPU, Triton, and a C compiler for what it builds"
     if triton is None or not torch.cuda.is_available(): return False
-    try: finish(torch.zeros(1, 8, 2, 2, device='cuda'), torch.zeros(8, device='cuda'))
+    some = torch.zeros(1, 8, 2, 2, device='cuda')
+    try: look(finish(some, some[0, :, 0, 0].clone()), some[:, :2])
     except Exception as e:      # whatever goes wrong in a compiler, there is a way without
         warnings.warn(f'the kernels for GPUs cannot be built here ({type(e).__name__}: {(str(e).splitlines() or [""])[0]}); going on without them, at less speed.', stacklevel=2)
         return False

@@ -507,7 +507,7 @@ def weights_latex(table:pd.DataFrame)->str:
     "The methods of pruning weights in LaTeX"
     return _lines_latex(table, WEIGHT_HEADINGS, 'weights', 'by, ranked')
 
-AWARE_HEADINGS = dict(regularised_drop=('drop (dB)', 'before'), surgery=('drop (dB)', 'by surgery'), drop_at_once=('drop (dB)', 'after it'), drop_repaired=('drop (dB)', 'repaired'), fair_drop=('drop (dB)', 'fair'), spread=('drop (dB)', 'spread'), closed=('drop (dB)', 'closed'), validation=('validation clips (dB)', 'PSNR'), validation_drop=('validation clips (dB)', 'drop'), validation_spread=('validation clips (dB)', 'spread'), validation_closed=('validation clips (dB)', 'closed'))
+AWARE_HEADINGS = dict(regularised_drop=('drop (dB)', 'before'), surgery=('drop (dB)', 'by surgery'), drop_at_once=('drop (dB)', 'after it'), drop_repaired=('drop (dB)', 'repaired'), fair_drop=('drop (dB)', 'fair'), spread=('drop (dB)', 'spread'), closed=('drop (dB)', 'closed (%)'), validation=('validation clips (dB)', 'PSNR'), validation_drop=('validation clips (dB)', 'drop'), validation_spread=('validation clips (dB)', 'spread'), validation_closed=('validation clips (dB)', 'closed (%)'))
 
 def aware_latex(table:pd.DataFrame)->str:
     "Pruning-aware training in LaTeX"
@@ -707,12 +707,18 @@ NAMED = {'plain': 'plain', 'channels last': 'last', 'autocast, bfloat16': 'autoc
 def _way_numbers(found, prefix, digits):
     return {f'{prefix}-{row.network}-{NAMED[row.way]}.{key}': printed(value, places) for row in _ways(found).itertuples() for key, value, places in (('ms', row.ms, digits), ('times', row.times_faster, 1), ('psnr', row.psnr_change, 3))}
 
+def _command_numbers(rows):
+    "Frames per second of the whole command, from the slowest to the fastest"
+    if not rows: return {}
+    found = sorted(row['frames_per_second'] for row in rows)
+    return {'upscale-gpu-command.frames': str(rows[0]['frames']), 'upscale-gpu-command.slowest': printed(found[0], 0), 'upscale-gpu-command.fastest': printed(found[-1], 0)}
+
 def upscale_numbers(found:dict|None, on_gpu:dict|None=None)->dict[str, str]:
     "What the text quotes of them, as printed: 'upscale-dense-fast.times', 'upscale-live-4.loss', 'upscale.memory', 'upscale-gpu-published-fast16.times'"
     if not found: return {}
     about, held = found['conditions'], found['memory']
     said = {'upscale.threads': str(about['threads']), 'upscale.size': r'{}x{}'.format(*about['size']), 'upscale.turns': str(about['turns']), 'upscale.clip_frames': str(about.get('clip_frames', '--'))} | _way_numbers(found, 'upscale', 0)
-    if on_gpu: said |= {'upscale.gpu': on_gpu['conditions']['cuda'], 'upscale.gpu_torch': on_gpu['conditions']['torch'], 'upscale.gpu_clip_frames': str(on_gpu['conditions'].get('clip_frames', '--'))} | _way_numbers(on_gpu, 'upscale-gpu', 2)
+    if on_gpu: said |= {'upscale.gpu': on_gpu['conditions']['cuda'], 'upscale.gpu_torch': on_gpu['conditions']['torch'], 'upscale.gpu_clip_frames': str(on_gpu['conditions'].get('clip_frames', '--'))} | _command_numbers(on_gpu.get('command', [])) | _way_numbers(on_gpu, 'upscale-gpu', 2)
     for row in found['engines']:
         key = re.sub('[^a-z0-9]+', '-', row['way'].lower())
         said |= {f'upscale-engine-{key}.ms': printed(row['ms'], 0), f'upscale-engine-{key}.psnr': printed(row['psnr_change'], 2)}

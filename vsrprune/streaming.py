@@ -157,13 +157,14 @@ def upscale(model:BasicVSR,                   # copied; runs where it is
             segment:int=16,                   # frames whose states are held at once
             cuts:list[int]|None=None,         # first frames of scenes, see `scene_cuts`; default one scene
             look_ahead:int|None=None,         # frames, for a live picture; default to the end of each scene
-            dtype:torch.dtype=torch.float32,  # that convolutions compute in, one of `DTYPES`; float16 on GPUs only, where it is as fast as bfloat16 and nearer
+            dtype:torch.dtype=torch.float32,  # that convolutions compute in, one of `DTYPES`; float16 on GPUs only, where it is about as fast as bfloat16 and nearer
             tile:int|None=None,               # side of the tiles of large frames, low-resolution pixels; see `fast.Fast`
             cost:Cost|None=None,              # filled in
            )->Iterator[np.ndarray]:           # (4h, 4w, 3) RGB, dtype of the clip
-    "Restored frames one after the other, in float32 those of the whole scene in one pass; `InputError` for what is no clip, or segments and cuts that cannot be"
+    "Restored frames one after the other, in float32 those of the whole scene in one pass (on a GPU to the TF32 of torch's convolutions); `InputError` for what is no clip, or segments and cuts that cannot be"
     if not isinstance(model, BasicVSR): raise InputError(f'upscale: only BasicVSR streams, not {type(model).__name__}.')
     if len(getattr(clip, 'shape', ())) != 4 or clip.shape[3] != 3 or not clip.shape[0]: raise InputError(f"upscale: a clip is (t, h, w, 3) with a frame or more, got {getattr(clip, 'shape', type(clip).__name__)}.")
+    if np.dtype(getattr(clip, 'dtype', np.uint8)) not in (np.uint8, np.uint16): raise InputError(f'upscale: a clip is uint8 or uint16, not {clip.dtype}.')
     for name, n, least in (('segment', segment, 1), ('look_ahead', 0 if look_ahead is None else look_ahead, 0), ('tile', 1 if tile is None else tile, 1)):
         if not isinstance(n, int) or isinstance(n, bool) or n < least: raise InputError(f'upscale: {name} is a whole number, at least {least}, got {n!r}.')
     starts = [0, *(cuts or [])]
@@ -294,7 +295,7 @@ def upscale_file(source:str|Path,                 # a video, or a folder of imag
     if compare: compare = checked_comparison(compare, force)
     clip, network, options = _Stretch(opened := open_clip(source, whole=False, deep=video), start, frames), load(model).to(device or ('cuda' if torch.cuda.is_available() else 'cpu')), dict(segment=segment, look_ahead=look_ahead, dtype=dtype, tile=tile)
     upscale(network, clip, **options)      # says what cannot be, and does nothing yet
-    about = dict(source=str(Path(source).resolve()), changed=Path(source).stat().st_mtime_ns, model=sha256(model), frames=[start, len(clip)], cuts=cuts, fps=str(fps)) | options | dict(dtype=str(dtype))
+    about = dict(source=str(Path(source).resolve()), changed=Path(source).stat().st_mtime_ns, model=sha256(model), frames=[start, len(clip)], cuts=cuts, fps=str(fps), depth=str(clip.dtype)) | options | dict(dtype=str(dtype))
     work = _Work(output, about, force)
     cost, started, resumed = Cost(), time.perf_counter(), sum(work.done)
     starts = [0, *(scene_cuts(clip) if cuts else [])]

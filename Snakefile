@@ -42,7 +42,9 @@ TRIALS = expand(f'{RUNS}/trials/lr-{{lr}}.json', lr=[f'{lr:g}' for lr in P.finet
 RECORDS = [f'{KEPT}/{name}.json' for name in P.record_names] if KEPT else [*map(record, P.record_names), f'{RUNS}/benchmarks/speed.json']
 FROM = f' records={KEPT}' if KEPT else ''
 
-def lines(*stages): return '|'.join(re.escape(r.name) for r in P.sweep if r.stages == stages) or 'none'
+# what is fine-tuned once more was fine-tuned before, whether that is a line of its own or not
+SWEEP = {r.name: r for r in (*P.sweep, *(r.briefly for r in P.sweep if P.once_more(r.iterations)))}.values()
+def lines(*stages): return '|'.join(re.escape(r.name) for r in SWEEP if r.stages == stages) or 'none'
 def left_behind(*stages):
     names = [f'structured-{{removal}}-s{{seed}}-{stage}' for stage in stages]
     return [*map(record, names), *map(weights, names), notebook('removal-{removal}-s{seed}', 'html')]

@@ -356,10 +356,9 @@ AWARE_FORMS = dict(norm='lengths', gates='gates', plain='plain weights')
 
 def described_aware(options:dict)->str:
     "A line of pruning-aware training, or its counterpart that was pruned at once, in words"
-    if 'form' not in options: return 'at once' + ', repaired'*bool(options.get('repair')) + ', taught'*bool(options.get('teacher'))
     unlike = ['S fixed' if value == 'refresh=0' else value.replace('=', ' ') for value in (options.get(name) for name in ('align', 'alpha', 'rate', 'refresh')) if value]
     chosen = [CRITERIA[options['criterion']]]*(options['criterion'] != 'l1') + [options['allocation']]*(options['allocation'] != 'uniform')
-    return ', '.join([AWARE_FORMS[options['form']], *chosen, *unlike, *[word for name, word in dict(repair='repaired', teacher='taught').items() if options.get(name)]])
+    return ', '.join([AWARE_FORMS[options['form']] if 'form' in options else 'at once', *chosen, *unlike, *[word for name, word in dict(repair='repaired', teacher='taught').items() if options.get(name)]])
 
 def _aware_row(records, dense, options, length)->dict:
     "`length`: iterations in all, which its counterparts that are pruned at once were trained for too"
@@ -379,7 +378,7 @@ def aware_table(records:list[Record])->pd.DataFrame:
     rows = []
     for of, found in groupby(sorted(lines.values(), key=lambda r: float(_cut(r.options))), key=lambda r: (_cut(r.options), r.iterations)):
         found = list(found)
-        like = {json.dumps(widths): widths for r in found for widths in [dict(target=r.options['target'], criterion='l1', allocation=r.options['allocation']) | {key: value for key, value in r.options.items() if key == 'within'}]}
+        like = {json.dumps(widths): widths for criterion in ('l1', 'reconstruction') for r in found for widths in [dict(target=r.options['target'], criterion=criterion, allocation=r.options['allocation']) | {key: value for key, value in r.options.items() if key == 'within'}]}
         at_once = [widths | more for widths in like.values() for more in ({}, dict(repair=True), dict(teacher=True), dict(repair=True, teacher=True)) if select(records, experiment='sweep', options=widths | more | dict(iterations=of[1]))]
         here = [_aware_row(records, dense, options, of[1]) for options in [*at_once, *(r.options for r in found)]]
         whole = _validation([r for r in select(records, method='dense', stage='finetuned') if r.iterations == of[1]])

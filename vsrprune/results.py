@@ -938,7 +938,7 @@ def draw_aware(axes,                           # two matplotlib axes
     for look, name in zip(cycle(METHOD_LOOKS), ['at once', 'at once, repaired', *names]):
         rows = table[table.network == name]
         psnr = _dense(records).scores.psnr - (rows.drop_repaired if 'repaired' in name else rows.drop_at_once)
-        if len(rows): after.plot(rows.cut.astype(float), psnr, label=name, **look)
+        if psnr.notna().any(): after.plot(rows.cut.astype(float), psnr, label=name.replace(', ', ',\n'), **look)
     after.set(xlabel='% of MACs removed', ylabel='PSNR, not fine-tuned (dB)', title='right after surgery'); after.legend(frameon=False, handlelength=1, loc='center right')
 
 # %% ../nbs/30_results.ipynb #8a0cb377

@@ -484,24 +484,28 @@ def profile_records(profile:Profile,
     return finished_records(profile)
 
 # %% ../nbs/32_experiments.ipynb #0807a2e5
+def _put_back(text, path, profile):
+    "Write what is not there, as old as the dense network: what was made from it is younger, and need not be made again"
+    if path.exists(): return
+    write_text(text, path)
+    os.utime(path, (dense_path(profile).stat().st_mtime,)*2)
+
 def _take_trials(profile, kept):
     "Learning rates that were tried, from the records of what was trained with the best of them"
     tried = {(r.method, *sorted(option_words(r.options))): r.env['training']['lr_tried'] for r in kept if r.stage == 'finetuned' and r.env.get('training', {}).get('lr_tried')}
     of_lines = {profile.runs/'trials'/f'{line.name}.json': tried.get(('structured', *sorted(option_words(line.options)))) for line in (*(r.briefly for r in profile.sweep), *(r.plain for r in profile.aware))}
     of_dense = {_trial_path(profile, float(lr)): dict(lr=float(lr), psnr=psnr) for lr, psnr in tried.get(('dense',), {}).items()}
     for path, found in (of_lines | of_dense).items():
-        if found and not path.exists():
-            write_text(json.dumps(found), path)
-            os.utime(path, (dense_path(profile).stat().st_mtime,)*2)      # it was there before what was trained by it
+        if found: _put_back(json.dumps(found), path, profile)
 
 def take_up(profile:Profile)->list[Record]:     # what was taken
     "Begin a profile's runs with the records that are kept of it; what the runs have stays. `InputError` where those are of another dense network"
     kept, missing = read_records(profile.kept), _missing(profile)
     sha256 = checkpoints.sha256(dense_path(profile) if dense_path(profile).exists() else bring_dense(profile))
     if other := [r.name for r in kept if r.baseline_sha256 != sha256]: raise InputError(f'{profile.kept}: {other[0]} is of another dense network than {dense_path(profile)}; compute all anew with RERUN=1.')
-    for record in kept:     # plans first: a record is younger than what it was made from
+    for record in kept:
         for line in (*profile.sweep, *profile.aware):
-            if line.options == record.options and 'plan' in record.env and not plan_path(profile, line).exists(): write_text(json.dumps(record.env['plan'], indent=1), plan_path(profile, line))
+            if line.options == record.options and 'plan' in record.env: _put_back(json.dumps(record.env['plan'], indent=1), plan_path(profile, line), profile)
     _take_trials(profile, kept)
     taken = [record for record in kept if record.name in missing]
     for record in taken: write_record(record, profile.runs/'records')

@@ -441,11 +441,10 @@ def _encoder(container, size:tuple[int, int], fps:Fraction, colour:Colour, deep:
 
 def _encodable(rgb:np.ndarray, stream)->av.VideoFrame:
     "A frame in the pixel format of its stream, by the matrix that the stream is tagged with"
+    plain, codec = stream.pix_fmt in ('bgr0', 'gbrp16le'), stream.codec_context
+    if rgb.dtype == np.uint16 and not plain: rgb = rgb - (rgb >> 8)      # as in `_rgb`
     frame = av.VideoFrame.from_ndarray(rgb, format=_FORMATS[rgb.dtype])
-    if stream.pix_fmt in ('bgr0', 'gbrp16le'): return frame.reformat(format=stream.pix_fmt)
-    codec = stream.codec_context
-    if rgb.dtype == np.uint16: frame = av.VideoFrame.from_ndarray(rgb - (rgb >> 8), format='rgb48le')      # as in `_rgb`
-    return frame.reformat(format=stream.pix_fmt, dst_colorspace=_MATRICES[codec.colorspace], dst_color_range=ColorRange(codec.color_range), interpolation=_ACCURATE)
+    return frame.reformat(format=stream.pix_fmt) if plain else frame.reformat(format=stream.pix_fmt, dst_colorspace=_MATRICES[codec.colorspace], dst_color_range=ColorRange(codec.color_range), interpolation=_ACCURATE)
 
 # %% ../nbs/00_frames.ipynb #7fd1f25b
 @dataclass(frozen=True)

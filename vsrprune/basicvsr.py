@@ -13,15 +13,15 @@ from typing import Annotated, Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from torch import nn
 
-from .flow import SPYNET_WIDTHS, SPyNet, spynet_widths, warp, width_of
+from .flow import SPYNET_WIDTHS, SPyNet, check_levels, spynet_widths, warp, width_of
 from .frames import Document, InputError
 
 # %% ../nbs/04_basicvsr.ipynb #19fc71d8
 Width = Annotated[int, Field(gt=0, strict=True)]
-FlowWidths = Annotated[tuple[tuple[Width, Width, Width, Width], ...], Field(min_length=6, max_length=6)]
+FlowWidths = Annotated[tuple[tuple[Width, Width, Width, Width]|tuple[()], ...], Field(min_length=6, max_length=6), AfterValidator(check_levels)]
 
 class TrunkPlan(Document):
     "Widths of one direction"
@@ -37,7 +37,7 @@ class Plan(Document):
     upconv1: Width = 64                     # after the pixel shuffle: one of these is four filters
     upconv2: Width = 64                     # likewise
     hr: Width = 64
-    flow: FlowWidths = SPYNET_WIDTHS        # inner widths of SPyNet's levels
+    flow: FlowWidths = SPYNET_WIDTHS        # inner widths of SPyNet's levels; () for one that is not there
 
     @classmethod
     def dense(cls,

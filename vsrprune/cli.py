@@ -380,6 +380,7 @@ def prune(model:Annotated[Path, typer.Option(help="A checkpoint of BasicSR's, MM
           iterations:Annotated[int, typer.Option(help='Of fine-tuning; 0 for none.')] = 1000,
           size:Annotated[str, typer.Option(help='Low-resolution frame that time and MACs are counted for, height x width.')] = '180x320',
           bfloat16:Annotated[bool, typer.Option('--bfloat16', help='Time is measured in bfloat16 instead of float32.')] = False,
+          levels:Annotated[str, typer.Option(help="Coarsest levels of SPyNet to leave out first, 0 to 5, or 'best': as many as suit whole frames of the clips. Those that it is for must not move farther.")] = '0',
           seed:int = 0,
           force:Annotated[bool, typer.Option('--force', help='Replace an output that exists.')] = False,
           as_json:AsJson = False):
@@ -393,7 +394,7 @@ def prune(model:Annotated[Path, typer.Option(help="A checkpoint of BasicSR's, MM
         from vsrprune.shrink import shrink_file
         if not (sides := re.fullmatch(r'(\d+)x(\d+)', size)): raise InputError(f"--size is height x width in pixels, such as 180x320; got '{size}'.")
         found = shrink_file(model, data, target, output, max_drop, force, iterations=iterations, size=tuple(map(int, sides.groups())), dtype=torch.bfloat16 if bfloat16 else torch.float32,
-                            seed=seed, note=lambda text: typer.echo(text, err=True))
+                            seed=seed, note=lambda text: typer.echo(text, err=True), levels=int(levels) if levels.isdigit() else levels)
     tell(f'{output}: {found.told()}', as_json, output=output, **{name: value for name, value in vars(found).items() if name != 'model'})
 
 # %% ../nbs/40_cli.ipynb #508d3403

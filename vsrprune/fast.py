@@ -90,7 +90,7 @@ class FastFlow(nn.Module):
     "`flow.SPyNet` for inference"
     def __init__(self, spynet, warp:Warp, dtype:torch.dtype, fused:bool|None=None):
         super().__init__()
-        self.levels = nn.ModuleList(nn.Sequential(*[FusedConv(level[i], dtype, 0. if i < 8 else 1., fused) for i in range(0, 10, 2)]) for level in spynet.levels)
+        self.levels = nn.ModuleList(nn.Sequential(*[FusedConv(level[i], dtype, 0. if i < 8 else 1., fused) for i in range(0, 10, 2)]) for level in spynet.present)
         self.pyramid, self.warp, self.dtype = spynet._pyramid, warp, dtype
 
     def forward(self, first, second):

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['CHANNELWISE', 'PARTS', 'CRITERIA', 'LOOKING', 'COUNTED', 'ALLOCATIONS', 'PROMISING', 'Group', 'groups',
            'fixed_layers', 'part', 'remove', 'filter_norms', 'channel_scores', 'Target', 'group_table', 'allocate',
-           'cut', 'prune_filters', 'removed_share', 'pruned_optimizer', 'widths_of', 'narrowed', 'prune_misaligned']
+           'cut', 'prune_filters', 'removed_share', 'without_levels', 'level_table', 'pruned_optimizer', 'widths_of',
+           'narrowed', 'prune_misaligned']
 
 # %% ../nbs/11_structured.ipynb #f8739940
 import copy
@@ -26,6 +27,7 @@ from torch.overrides import TorchFunctionMode
 from .basicvsr import BasicVSR
 from .calibration import RIDGE, beside, damped, input_moments, matrix_of, output_weights, repair_steadily
 from .cost import Timings, compare_latency, latency, layer_calls
+from .flow import LEVELS
 from .frames import InputError
 
 # %% ../nbs/11_structured.ipynb #59a0f642
@@ -641,6 +643,30 @@ def removed_share(report:pd.DataFrame,    # from `prune_filters`
                  )->float:
     "Filters removed, as a share of the filters of all Conv2d layers of the network, those of fixed width included"
     return float(report.filters_removed.sum()/report.filters.sum())
+
+# %% ../nbs/11_structured.ipynb #efec3e81
+def without_levels(model:BasicVSR,     # left as it is
+                   count:int,          # levels of SPyNet that are not there in the end, coarsest first: 0 to 5
+                  )->BasicVSR:
+    "A copy whose flow starts `count` levels later; it computes what the network computes if these levels answer with zero. `InputError` for a count that is not to be had"
+    if not isinstance(model, BasicVSR): raise InputError(f'levels: only a BasicVSR has a SPyNet to take levels from, not a {type(model).__name__}.')
+    fewest = LEVELS - len(model.spynet.present)
+    if isinstance(count, bool) or not isinstance(count, int) or not fewest <= count < LEVELS: raise InputError(f'levels: of this SPyNet {fewest} to {LEVELS - 1} of the {LEVELS} levels can be left out, not {count!r}.')
+    twin = copy.deepcopy(model)
+    for i in range(count): twin.spynet.levels[i] = nn.Identity()
+    return twin
+
+def level_table(model:BasicVSR,
+                score:Callable,         # (network) to dB, on whole frames
+                note:Callable|None=None,     # called with a line about each
+               )->pd.DataFrame:
+    "A row for each number of coarsest levels that can be left out: removed, params of the whole network, psnr"
+    rows = []
+    for count in range(LEVELS - len(model.spynet.present), LEVELS):
+        small = without_levels(model, count)
+        rows.append((count, sum(p.numel() for p in small.parameters()), float(score(small))))
+        if note: note(f'without the {count} coarsest levels of SPyNet: {rows[-1][2]:.2f} dB')
+    return pd.DataFrame(rows, columns=['removed', 'params', 'psnr'])
 
 # %% ../nbs/11_structured.ipynb #29274b06
 def pruned_optimizer(optimizer:torch.optim.Optimizer,     # of `model`, after some steps

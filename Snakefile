@@ -24,9 +24,10 @@ def notebook(name, suffix): return f'{RUNS}/notebooks/{name}.{suffix}'
 def weights(name): return f'{RUNS}/weights/{name}.safetensors'
 
 BENCHMARKS = [p for p in ('data/benchmarks/upscale-cpu.json', 'data/benchmarks/upscale-cuda.json') if Path(p).exists()]     # kept, whatever the profile
+LEVELS = [p for p in (f'data/benchmarks/levels-{NAME}.json',) if Path(p).exists()]
 SCAN = [p for p in (f'data/benchmarks/sensitivity-{NAME}.csv',) if Path(p).exists()]
-TABLE_FILES = expand(f'{TABLES}/{{name}}.tex', name=('unstructured', 'structured', 'ablation', 'claims', 'numbers', *['sweep']*bool(P.sweep), *['weights']*bool(P.weights), *['aware']*bool(P.aware), *['upscale']*any('upscale-cpu' in p for p in BENCHMARKS)))
-FIGURE_FILES = expand(f'{FIGURES}/{{name}}.{{suffix}}', name=('figure1', 'figure2', 'figure4', 'figure5', *['figure6', 'figure7']*bool(P.sweep), *['figure8']*bool(P.weights), *['figure9']*bool(P.aware), *['figure10']*bool(SCAN)), suffix=('pdf', 'png'))
+TABLE_FILES = expand(f'{TABLES}/{{name}}.tex', name=('unstructured', 'structured', 'ablation', 'claims', 'numbers', *['sweep']*bool(P.sweep), *['weights']*bool(P.weights), *['aware']*bool(P.aware), *['upscale']*any('upscale-cpu' in p for p in BENCHMARKS), *['levels', 'level-drops']*bool(LEVELS)))
+FIGURE_FILES = expand(f'{FIGURES}/{{name}}.{{suffix}}', name=('figure1', 'figure2', 'figure4', 'figure5', *['figure6', 'figure7']*bool(P.sweep), *['figure8']*bool(P.weights), *['figure9']*bool(P.aware), *['figure10']*bool(SCAN), *['figure11']*bool(LEVELS)), suffix=('pdf', 'png'))
 CROPS = expand(f'{FIGURES}/figure3.{{suffix}}', suffix=('pdf', 'png'))     # shows what networks restore, so it is not made from records
 DENSE = [record('dense-s0-dense'), record('bicubic-s0-dense')]
 STRUCTURED = 'structured-l1-{ratio}-s{seed}-'
@@ -213,13 +214,13 @@ rule speed:
     shell: RUN
 
 rule tables:
-    input: 'nbs/experiments/tables.ipynb', 'data/paper.json', 'vsrprune/results.py', PROFILE, RECORDS, BENCHMARKS
+    input: 'nbs/experiments/tables.ipynb', 'data/paper.json', 'vsrprune/results.py', PROFILE, RECORDS, BENCHMARKS, LEVELS
     output: TABLE_FILES, notebook('tables', 'html')
     log: notebook('tables', 'ipynb')
     shell: RUN + FROM
 
 rule figures:
-    input: 'nbs/experiments/figures.ipynb', 'data/paper.json', 'vsrprune/results.py', PROFILE, RECORDS, SCAN
+    input: 'nbs/experiments/figures.ipynb', 'data/paper.json', 'vsrprune/results.py', PROFILE, RECORDS, SCAN, LEVELS
     output: FIGURE_FILES, notebook('figures', 'html')
     log: notebook('figures', 'ipynb')
     shell: RUN + FROM
@@ -233,7 +234,7 @@ if not KEPT:
 
 # The epoch fixes the dates inside the PDF: the same records give the same bytes.
 rule paper:
-    input: 'paper/report.tex', 'paper/sweep.tex', 'paper/weights.tex', 'paper/aware.tex', 'paper/upscale.tex', 'paper/references.bib', [p for p in [f'paper/discussion-{NAME}.tex'] if Path(p).exists()], TABLE_FILES, FIGURE_FILES, CROPS
+    input: 'paper/report.tex', 'paper/sweep.tex', 'paper/weights.tex', 'paper/aware.tex', 'paper/upscale.tex', 'paper/levels.tex', 'paper/references.bib', [p for p in [f'paper/discussion-{NAME}.tex'] if Path(p).exists()], TABLE_FILES, FIGURE_FILES, CROPS
     output: f'paper/report-{NAME}.pdf'
     log: f'{RUNS}/latex.log'
     shell:

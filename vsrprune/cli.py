@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['app', 'AsJson', 'WORK', 'NOISE', 'ENDS', 'TEX', 'data', 'main', 'fail', 'tell', 'told', 'notebook_path',
            'check_parameters', 'write_html', 'notebook', 'Progress', 'follow', 'check_cluster', 'snakemake', 'alone',
-           'report', 'train', 'ship', 'estimate', 'records', 'convert', 'info', 'prune', 'finetune', 'upscale',
-           'export', 'check', 'degrade', 'evaluate']
+           'report', 'train', 'ship', 'estimate', 'records', 'convert', 'info', 'prune', 'finetune', 'lighten',
+           'upscale', 'export', 'check', 'degrade', 'evaluate']
 
 # %% ../nbs/40_cli.ipynb #af31115e
 import re
@@ -416,6 +416,23 @@ def finetune(model:Annotated[Path, typer.Option(help="A checkpoint of BasicSR's,
     with told():
         from vsrprune.shrink import finetune_file
         found = finetune_file(model, data, output, teacher, iterations, lr, seed, batch, force, lambda text: typer.echo(text, err=True))
+    tell(f'{output}: {found.told()}', as_json, output=output, **{name: value for name, value in vars(found).items() if name != 'model'})
+
+# %% ../nbs/40_cli.ipynb #5a1d3750
+@app.command()
+def lighten(model:Annotated[Path, typer.Option(help="A checkpoint of BasicSR's, MMagic's or our own.")],
+            data:Annotated[str, typer.Option(help="Clips like those it is for, which must not move less: a folder of them, or 'stills'. Every tenth is held out, to check on.")],
+            output:Annotated[Path, typer.Option('-o', '--output', help='Where the network goes, .safetensors.')],
+            levels:Annotated[str, typer.Option(help="How many, 0 to 5, or 'best': as many as suit whole frames of the clips.")] = 'best',
+            force:Annotated[bool, typer.Option('--force', help='Replace an output that exists.')] = False,
+            as_json:AsJson = False):
+    """Leave out the coarsest levels of SPyNet, where they do more harm than good; nothing is trained.
+
+    Example: vsrprune lighten --model small.safetensors --data CLIPS -o lighter.safetensors
+    """
+    with told():
+        from vsrprune.shrink import lighten_file
+        found = lighten_file(model, data, output, int(levels) if levels.isdigit() else levels, force, note=lambda text: typer.echo(text, err=True))
     tell(f'{output}: {found.told()}', as_json, output=output, **{name: value for name, value in vars(found).items() if name != 'model'})
 
 # %% ../nbs/40_cli.ipynb #2516e0f7

@@ -7,9 +7,9 @@ __all__ = ['PUBLISHED_SIZE', 'environment', 'commit', 'clips', 'training_clips',
            'dense_network', 'costs', 'measure', 'measure_dense', 'validation_psnr', 'try_learning_rate',
            'learning_rate', 'finetune_network', 'finetune_dense', 'scan_weights', 'zero_weights', 'run_unstructured',
            'run_structured', 'calibration', 'plan_path', 'make_plan', 'removal_plan', 'remove_filters', 'teacher_of',
-           'try_removal', 'removal_rate', 'run_removal', 'regularise', 'run_aware', 'run_ablation', 'speed_path',
-           'machines', 'measure_speed', 'compute_missing', 'finished_records', 'profile_records', 'take_up',
-           'estimate_report']
+           'try_removal', 'removal_rate', 'run_removal', 'regularise', 'run_aware', 'best_levels', 'measure_levels',
+           'run_ablation', 'speed_path', 'machines', 'measure_speed', 'compute_missing', 'finished_records',
+           'profile_records', 'take_up', 'estimate_report']
 
 # %% ../nbs/32_experiments.ipynb #61288c56
 import copy
@@ -20,6 +20,7 @@ import platform
 import subprocess
 import time
 import warnings
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from functools import lru_cache, partial
@@ -37,12 +38,13 @@ from .basicvsr import BasicVSR, Plan, restore
 from .calibration import RIDGE, calibration_clips, wide_clips
 from .cost import Timings
 from .datasets import BENCHMARKS, clip_pairs, data_root
+from .flow import LEVELS
 from .frames import InputError, replacing, repo_root
 from .metrics import bicubic, evaluate, psnr
 from .profiles import ABLATED, Aware, Profile, Removal, Zeroing, structured_options
 from .results import Cost, Record, Speedup, option_words, read_records, record_name, write_record, write_text
 from .sparsity import Pressure, PruningAware, View, surgery
-from .structured import LOOKING, allocate, channel_scores, cut, prune_filters, prune_misaligned, removed_share
+from .structured import LOOKING, allocate, channel_scores, cut, prune_filters, prune_misaligned, removed_share, without_levels
 from .training import TRUNKS, Recipe, Teacher, finetuning_recipe, has_bfloat16, train
 from .unstructured import Gradual, choose, prune_weights, repair_weights, sensitivity, spared, weight_scores
 
@@ -369,6 +371,41 @@ def run_aware(profile:Profile, line:Aware, seed:int=0, progress:bool=False)->tup
     tuned, second = finetune_network(student, profile, (), progress, seed, 2*iterations, removal_rate(profile, line.plain),
                                      teacher_of(dense_network(profile), student, report) if line.teacher else None, ratio=removed_share(report), **fields)
     return [*records, tuned], (first, second), view, report
+
+# %% ../nbs/32_experiments.ipynb #f4163ec5
+def best_levels(rows:list[dict])->int:     # from `measure_levels`
+    "How many of SPyNet's coarsest levels are best left out of the dense network, by validation clips; the fewest where several are"
+    return min((row for row in rows if row['stage'] == 'dense'), key=lambda row: (-row['validation'], row['removed']))['removed']
+
+def _level_scores(record, model, removed, held_out, pairs)->dict:
+    "PSNR by the record's protocol, of validation clips, and of each clip; with all levels what was measured when the network was trained"
+    known = record.env.get('training', {}).get('validation_psnr') if record.stage == 'finetuned' else None      # of the dense one it is another training that says so
+    if not removed and known is not None: return dict(psnr=record.scores.psnr, validation=known, clips={name: clip.psnr for name, clip in record.scores.clips.items()})
+    scores = evaluate(partial(restore, model), pairs, record.protocol, temporal=False)
+    return dict(psnr=scores.psnr, validation=validation_psnr(model, held_out), clips={clip.name: clip.psnr for clip in scores.clips})
+
+def measure_levels(profile:Profile,
+                   path:Path,                  # a JSON file, written row by row; what it has is not measured again
+                   names:Iterable[str]=(),     # of records of fine-tuned networks whose weights the runs have
+                   note:Callable|None=None,    # called with a line about each row
+                  )->list[dict]:
+    """PSNR of networks without some of SPyNet's coarsest levels, by the profile's protocol and on validation clips: of the dense one for each number of levels, of those named for none and for what is best for dense.
+    A row has what a record says of its network, sha256 of the weights, removed, params, psnr, validation, and clips, the PSNR of each"""
+    rows, records = json.loads(path.read_text(encoding='utf-8')) if path.exists() else [], {r.name: r for folder in (profile.kept, profile.runs/'records') if folder.is_dir() for r in read_records(folder)}
+    held_out, pairs = training_clips(profile, 'validation')[0], clips(profile.data, frames=profile.clip_frames)
+    def add(name, weights, counts):
+        if name not in records or not weights.exists(): raise InputError(f'{weights}: no such network, or no record of it; run the line first that leaves it.')
+        record, sha256, model = records[name], checkpoints.sha256(weights), checkpoints.load(weights).to(memory_format=torch.channels_last)
+        for removed in counts:
+            if any((row['sha256'], row['removed']) == (sha256, removed) for row in rows): continue
+            small = without_levels(model, removed)
+            about = dict(name=name, method=record.method, stage=record.stage, options=record.options, iterations=record.iterations, seed=record.seed, sha256=sha256)
+            rows.append(about | dict(removed=removed, params=cost.params(small)) | _level_scores(record, small, removed, held_out, pairs))
+            write_text(json.dumps(rows, indent=1), path)
+            if note: note(f"{name} without {removed} levels: {rows[-1]['psnr']:.2f} dB, on validation clips {rows[-1]['validation']:.2f}")
+    add(record_name('dense', 'dense'), dense_path(profile), range(LEVELS))
+    for name in names: add(name, profile.runs/'weights'/f'{name}.safetensors', (0, best_levels(rows)))
+    return rows
 
 # %% ../nbs/32_experiments.ipynb #d9bb8919
 def run_ablation(profile:Profile, part:str)->list[Record]:

@@ -5,16 +5,18 @@
 # %% auto #0
 __all__ = ['Share', 'Count', 'METHODS', 'STAGES', 'PAPER', 'VARIANTS', 'SIZES', 'CRITERIA', 'WEIGHT_CRITERIA', 'WEIGHT_SCOPES',
            'AWARE_FORMS', 'DECIBEL', 'SIMILARITY', 'FORMATS', 'HEADINGS', 'ABLATION', 'SWEEP_HEADINGS',
-           'WEIGHT_HEADINGS', 'AWARE_HEADINGS', 'NAMED', 'PRINT_STYLE', 'LOOKS', 'PARTS', 'METHOD_LOOKS', 'WAYS',
-           'ClipScores', 'RecordScores', 'Speedup', 'Cost', 'option_words', 'record_name', 'Record', 'write_text',
-           'write_record', 'read_records', 'keep_records', 'select', 'fair_reference', 'fair_drop', 'paper', 'compare',
-           'unstructured_table', 'structured_table', 'described', 'sweep_table', 'described_weights', 'weights_table',
-           'described_aware', 'aware_table', 'printed', 'count', 'giga', 'percent', 'latex_text', 'tabular', 'to_latex',
-           'psnr_by_frame', 'ablation_table', 'ablation_latex', 'weights_latex', 'aware_latex', 'sweep_latex',
-           'claims_table', 'claims_latex', 'numbers', 'sparse_numbers', 'upscale_benchmark', 'upscale_table',
-           'upscale_latex', 'upscale_numbers', 'numbers_tex', 'draw_unstructured', 'draw_structured', 'save_figure',
-           'draw_ablation', 'front', 'timed_points', 'timed_machines', 'draw_pareto', 'draw_bytes', 'lengths_table',
-           'draw_lengths', 'draw_aware', 'draw_upscale', 'draw_sensitivity', 'length_numbers', 'draw_crops']
+           'WEIGHT_HEADINGS', 'AWARE_HEADINGS', 'LEVEL_DROPS', 'NAMED', 'PRINT_STYLE', 'LOOKS', 'PARTS', 'METHOD_LOOKS',
+           'WAYS', 'ClipScores', 'RecordScores', 'Speedup', 'Cost', 'option_words', 'record_name', 'Record',
+           'write_text', 'write_record', 'read_records', 'keep_records', 'select', 'fair_reference', 'fair_drop',
+           'paper', 'compare', 'unstructured_table', 'structured_table', 'described', 'sweep_table',
+           'described_weights', 'weights_table', 'described_aware', 'aware_table', 'levels_measured', 'levels_table',
+           'level_drops', 'printed', 'count', 'giga', 'percent', 'latex_text', 'tabular', 'to_latex', 'psnr_by_frame',
+           'ablation_table', 'ablation_latex', 'weights_latex', 'aware_latex', 'sweep_latex', 'levels_latex',
+           'level_drops_latex', 'claims_table', 'claims_latex', 'numbers', 'sparse_numbers', 'level_numbers',
+           'upscale_benchmark', 'upscale_table', 'upscale_latex', 'upscale_numbers', 'numbers_tex', 'draw_unstructured',
+           'draw_structured', 'save_figure', 'draw_ablation', 'front', 'timed_points', 'timed_machines', 'draw_pareto',
+           'draw_bytes', 'lengths_table', 'draw_lengths', 'draw_aware', 'draw_upscale', 'draw_sensitivity',
+           'draw_levels', 'length_numbers', 'draw_crops']
 
 # %% ../nbs/30_results.ipynb #c44a6b93
 import json
@@ -388,6 +390,38 @@ def aware_table(records:list[Record])->pd.DataFrame:
         rows += [row | dict(closed=closed(row, 'fair_drop'), validation_closed=closed(row, 'validation_drop')) for row in here]
     return pd.DataFrame(rows).set_index('key')
 
+# %% ../nbs/30_results.ipynb #bfa2ed30
+def levels_measured(profile:str)->list[dict]:
+    "Rows that `nbs/experiments/levels` wrote and that are kept of a profile; none where there are none"
+    path = repo_root()/'data'/'benchmarks'/f'levels-{profile}.json'
+    return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else []
+
+def levels_table(rows:list[dict])->pd.DataFrame:
+    "A row for each number of levels left out of the dense network as it stands: removed, params, validation, psnr, and the PSNR of each clip"
+    return pd.DataFrame([dict(removed=row['removed'], params=row['params'], validation=row['validation'], psnr=row['psnr']) | row['clips'] for row in rows if row['stage'] == 'dense'])
+
+def _labelled(row)->str:
+    if row['method'] == 'dense': return 'dense'
+    return described_weights(row['options']) if row['method'] == 'unstructured' else described_aware(row['options'])
+
+def level_drops(rows:list[dict])->pd.DataFrame:
+    """A row for each fine-tuned network and number of levels left out, mean over its seeds: iterations, cut, network, removed, seeds; psnr, its spread, drop, and the same of validation clips.
+    Drops are against dense after as many iterations and of as many levels; `closed` is the share of the drop of L1 pruning at once that is not there"""
+    tuned = pd.DataFrame([row | dict(cut=_cut(row['options']) if 'target' in row['options'] else '', network=_labelled(row)) for row in rows if row['stage'] == 'finetuned'])
+    if tuned.empty: return tuned
+    scores = tuned.groupby(['iterations', 'cut', 'network', 'removed'], sort=False)[['psnr', 'validation']]
+    table = scores.mean().join(scores.std().set_axis(['spread', 'validation_spread'], axis=1)).assign(seeds=scores.size()).reset_index()
+    def of(network, keys, score):
+        "The same of a network that each row is held against"
+        there = table[table.network == network].set_index(keys)[score]
+        return there.reindex(pd.MultiIndex.from_frame(table[keys])).to_numpy()
+    for score, drop, closed in (('psnr', 'drop', 'closed'), ('validation', 'validation_drop', 'validation_closed')):
+        table[drop] = of('dense', ['iterations', 'removed'], score) - table[score]
+        if table[drop].isna().any(): raise InputError(f'levels: no dense network after {table.iterations[table[drop].isna()].iloc[0]} iterations to hold the others against.')
+        plain = of('at once', ['iterations', 'cut', 'removed'], drop)
+        table[closed] = (1 - table[drop]/plain).where((plain > 0) & (table.network != 'at once'))
+    return table.sort_values(['iterations', 'cut'], kind='stable', ignore_index=True)
+
 # %% ../nbs/30_results.ipynb #1409538f
 def _absent(value)->bool: return value is None or not np.isfinite(value)
 
@@ -515,6 +549,21 @@ def aware_latex(table:pd.DataFrame)->str:
 def sweep_latex(table:pd.DataFrame)->str:
     "The sweep in LaTeX"
     return _lines_latex(table, SWEEP_HEADINGS, 'MACs', 'filters by, widths')
+
+def levels_latex(table:pd.DataFrame, best:int)->str:
+    "PSNR of the dense network by the number of its levels that are left out, in LaTeX; in bold what is best on validation clips"
+    clips = [name for name in table if name not in ('removed', 'params', 'validation', 'psnr')]
+    rows = [[rf'\textbf{{{row.removed}}}' if row.removed == best else str(row.removed), latex_text(count(row.params)), *(DECIBEL(row[name]) for name in ('validation', 'psnr', *clips))] for _, row in table.astype(dict(removed=int, params=int)).astype(object).iterrows()]
+    return tabular('@{}r' + 'r'*(3 + len(clips)) + '@{}', [('levels', 'left out'), ('', 'parameters'), ('PSNR (dB)', 'validation'), ('PSNR (dB)', 'all clips'), *(('PSNR (dB)', name) for name in clips)], [rows])
+
+def level_drops_latex(table:pd.DataFrame)->str:
+    "Drops with all levels and without some, in LaTeX"
+    def cells(row): return [latex_text(row.network), f'all but {row.removed}' if row.removed else 'all', *(latex_text(FORMATS[name](row[name])) for name in LEVEL_DROPS)]
+    sections = [[[rf'$-${cut}\,\%' if cut and i == 0 else '', *cells(row)] for i, (_, row) in enumerate(rows.iterrows())] for (_, cut), rows in table.groupby(['iterations', 'cut'], sort=False)]
+    return tabular('@{}lll' + 'r'*len(LEVEL_DROPS) + '@{}', [('', 'MACs'), ('', 'network'), ('', 'levels'), *LEVEL_DROPS.values()], sections)
+
+LEVEL_DROPS = dict(validation=('validation clips', 'PSNR (dB)'), validation_drop=('validation clips', 'drop (dB)'), validation_closed=('validation clips', 'closed (%)'),
+                   psnr=('evaluation clips', 'PSNR (dB)'), drop=('evaluation clips', 'drop (dB)'), spread=('evaluation clips', 'spread (dB)'), closed=('evaluation clips', 'closed (%)'))
 
 # %% ../nbs/30_results.ipynb #5f573b6b
 def _all_rows(records)->pd.DataFrame:
@@ -666,6 +715,18 @@ def sparse_numbers(path:str|Path|None=None,     # of a benchmark by `nbs/experim
     if about.get('device', 'cpu') != 'cpu': return {'sparse-gpu.slower': printed(found['rows'][0]['sparse_ms']/found['rows'][0]['dense_ms'], 0), 'sparse-gpu.product_slower': printed(found['rows'][0]['sparse_product_ms']/found['rows'][0]['dense_product_ms'], 0), 'sparse-gpu.name': about['cuda'], 'sparse-gpu.torch': about['torch']}
     conditions = {'sparse.width': str(about['width']), 'sparse.size': r'{}x{}'.format(*about['size']), 'sparse.threads': str(about['threads']), 'sparse.dtype': about['dtype']}
     return conditions | {f"sparse-{_percent(row['sparsity'])}.slower": printed(row['sparse_ms']/row['dense_ms'], 0) for row in found['rows']}
+
+# %% ../nbs/30_results.ipynb #d6610feb
+def level_numbers(rows:list[dict], best:int|None=None)->dict[str, str]:
+    "What the text quotes of levels left out, as printed: 'levels-0.psnr', 'levels-best.CLIP', 'levels-gain.psnr', and of fine-tuned networks 'levels-50-at-once-all.drop', 'levels-50-at-once-fewer.closed'; empty where there are none"
+    if not rows: return {}
+    table, drops = levels_table(rows).set_index('removed'), level_drops(rows)
+    named = {f'levels-{removed}': table.loc[removed] for removed in table.index} | {'levels-best': table.loc[best], 'levels-gain': table.loc[best] - table.loc[0]}
+    values = {'levels.best': str(best), 'levels.share_of_params': printed(100*(1 - table.params[best]/table.params[0]), 0)} | {f'{key}.{name}': count(value) if name == 'params' else printed(value, 2) for key, row in named.items() for name, value in row.items()}
+    for row in drops.to_dict('records'):
+        key = '-'.join(filter(None, ['levels', row['cut'] or str(row['iterations']), *re.split('[, :]+', row['network'].lower()), 'fewer' if row['removed'] else 'all']))
+        values |= {f'{key}.{name}': FORMATS[name](row[name]) for name in (*LEVEL_DROPS, 'validation_spread')}
+    return values
 
 # %% ../nbs/30_results.ipynb #946eb3c3
 def upscale_benchmark(path:str|Path|None=None, device:str='cpu')->dict|None:
@@ -977,6 +1038,17 @@ def draw_sensitivity(ax, scan:pd.DataFrame):
     ax.set_yscale('symlog', linthresh=0.01)
     ax.set(xlabel='layer', ylabel='drop (dB)', xlim=(-0.5, len(layers) - 0.5))
     ax.legend(title='of its weights', loc='upper center', bbox_to_anchor=(0.5, -0.28), ncols=5, frameon=False, columnspacing=1, handlelength=1.2)
+
+# %% ../nbs/30_results.ipynb #aaa02f76
+def draw_levels(ax, table:pd.DataFrame, best:int):
+    "PSNR of the dense network, against all levels of SPyNet, by how many of the coarsest are left out: on validation clips, where `best` is marked, and clip by clip; `table` is that of `levels_table`"
+    clips = [name for name in table if name not in ('removed', 'params', 'psnr', 'validation')]
+    for name, color in zip(clips, cycle(('#0072B2', '#D55E00', '#009E73', '#56B4E9', '#E69F00', '#CC79A7'))): ax.plot(table.removed, table[name] - table[name].iloc[0], '.-', lw=0.8, color=color, label=name)
+    gain = table.validation - table.validation.iloc[0]
+    ax.plot(table.removed, gain, 'o-', color='0.2', label='validation clips'); ax.plot(best, gain[table.removed == best], 'o', ms=8, mfc='none', mec='0.2')
+    ax.axhline(0, lw=0.6, color='0.7', zorder=0)
+    ax.set(xlabel='coarsest levels of SPyNet left out', ylabel='PSNR gained (dB)', xticks=table.removed)
+    ax.legend(frameon=False, fontsize=6, ncols=2)
 
 # %% ../nbs/30_results.ipynb #e42371a4
 def length_numbers(records:list[Record], cut:str='50')->dict[str, str]:

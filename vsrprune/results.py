@@ -374,7 +374,7 @@ def _aware_row(records, dense, options, length)->dict:
 
 def aware_table(records:list[Record])->pd.DataFrame:
     """A row for each share of the MACs and each line of pruning-aware training, after its counterparts: drops in dB, all of them fair (see `fair_reference`) but `surgery`, which is against the network before it.
-    `closed` is the share of the fair drop of L1 pruning at once that is not there; the same on validation clips, where the drop is from the dense network after as many iterations"""
+    `closed` is the share of the fair drop of L1 pruning at once that is not there, where that drop is more than its spread over seeds; the same on validation clips, where the drop is from the dense network after as many iterations"""
     dense, lines = _dense(records), {json.dumps(r.options): r for r in select(records, method='pruning_aware', stage='finetuned')}
     if not lines: raise InputError(f'{dense.profile}: no records of pruning-aware training; the profile names none, or its report was not run.')
     rows = []
@@ -386,8 +386,8 @@ def aware_table(records:list[Record])->pd.DataFrame:
         whole = _validation([r for r in select(records, method='dense', stage='finetuned') if r.iterations == of[1]])
         here = [row | dict(validation_drop=whole - row['validation']) for row in here]
         plain = next((row for row in here if row['network'] == 'at once'), None)
-        def closed(row, drop): return 1 - row[drop]/plain[drop] if plain and row is not plain and plain[drop] > 0 else np.nan
-        rows += [row | dict(closed=closed(row, 'fair_drop'), validation_closed=closed(row, 'validation_drop')) for row in here]
+        def closed(row, drop, spread): return 1 - row[drop]/plain[drop] if plain and row is not plain and plain[drop] > max(np.nan_to_num(plain[spread]), 0) else np.nan      # of next to nothing there is no share
+        rows += [row | dict(closed=closed(row, 'fair_drop', 'spread'), validation_closed=closed(row, 'validation_drop', 'validation_spread')) for row in here]
     return pd.DataFrame(rows).set_index('key')
 
 # %% ../nbs/30_results.ipynb #bfa2ed30
@@ -406,7 +406,7 @@ def _labelled(row)->str:
 
 def level_drops(rows:list[dict])->pd.DataFrame:
     """A row for each fine-tuned network and number of levels left out, mean over its seeds: iterations, cut, network, removed, seeds; psnr, its spread, drop, and the same of validation clips.
-    Drops are against dense after as many iterations and of as many levels; `closed` is the share of the drop of L1 pruning at once that is not there"""
+    Drops are against dense after as many iterations and of as many levels; `closed` is the share of the drop of L1 pruning at once that is not there, where that drop is more than its spread over seeds"""
     tuned = pd.DataFrame([row | dict(cut=_cut(row['options']) if 'target' in row['options'] else '', network=_labelled(row)) for row in rows if row['stage'] == 'finetuned'])
     if tuned.empty: return tuned
     scores = tuned.groupby(['iterations', 'cut', 'network', 'removed'], sort=False)[['psnr', 'validation']]
@@ -415,11 +415,11 @@ def level_drops(rows:list[dict])->pd.DataFrame:
         "The same of a network that each row is held against"
         there = table[table.network == network].set_index(keys)[score]
         return there.reindex(pd.MultiIndex.from_frame(table[keys])).to_numpy()
-    for score, drop, closed in (('psnr', 'drop', 'closed'), ('validation', 'validation_drop', 'validation_closed')):
+    for score, drop, spread, closed in (('psnr', 'drop', 'spread', 'closed'), ('validation', 'validation_drop', 'validation_spread', 'validation_closed')):
         table[drop] = of('dense', ['iterations', 'removed'], score) - table[score]
         if table[drop].isna().any(): raise InputError(f'levels: no dense network after {table.iterations[table[drop].isna()].iloc[0]} iterations to hold the others against.')
-        plain = of('at once', ['iterations', 'cut', 'removed'], drop)
-        table[closed] = (1 - table[drop]/plain).where((plain > 0) & (table.network != 'at once'))
+        plain, varies = (of('at once', ['iterations', 'cut', 'removed'], column) for column in (drop, spread))
+        table[closed] = (1 - table[drop]/plain).where((plain > np.nan_to_num(varies)) & (table.network != 'at once'))
     return table.sort_values(['iterations', 'cut'], kind='stable', ignore_index=True)
 
 # %% ../nbs/30_results.ipynb #1409538f
@@ -554,16 +554,16 @@ def levels_latex(table:pd.DataFrame, best:int)->str:
     "PSNR of the dense network by the number of its levels that are left out, in LaTeX; in bold what is best on validation clips"
     clips = [name for name in table if name not in ('removed', 'params', 'validation', 'psnr')]
     rows = [[rf'\textbf{{{row.removed}}}' if row.removed == best else str(row.removed), latex_text(count(row.params)), *(DECIBEL(row[name]) for name in ('validation', 'psnr', *clips))] for _, row in table.astype(dict(removed=int, params=int)).astype(object).iterrows()]
-    return tabular('@{}r' + 'r'*(3 + len(clips)) + '@{}', [('levels', 'left out'), ('', 'parameters'), ('PSNR (dB)', 'validation'), ('PSNR (dB)', 'all clips'), *(('PSNR (dB)', name) for name in clips)], [rows])
+    return tabular('@{}r' + 'r'*(3 + len(clips)) + '@{}', [('', 'less'), ('', 'params'), ('PSNR (dB)', 'validation'), ('PSNR (dB)', 'all'), *(('PSNR (dB)', name) for name in clips)], [rows])
 
 def level_drops_latex(table:pd.DataFrame)->str:
     "Drops with all levels and without some, in LaTeX"
     def cells(row): return [latex_text(row.network), f'all but {row.removed}' if row.removed else 'all', *(latex_text(FORMATS[name](row[name])) for name in LEVEL_DROPS)]
-    sections = [[[rf'$-${cut}\,\%' if cut and i == 0 else '', *cells(row)] for i, (_, row) in enumerate(rows.iterrows())] for (_, cut), rows in table.groupby(['iterations', 'cut'], sort=False)]
+    sections = [[[('' if i else rf'$-${cut}\,\%' if cut else f'{iterations:,} iterations'), *cells(row)] for i, (_, row) in enumerate(rows.iterrows())] for (iterations, cut), rows in table.groupby(['iterations', 'cut'], sort=False)]
     return tabular('@{}lll' + 'r'*len(LEVEL_DROPS) + '@{}', [('', 'MACs'), ('', 'network'), ('', 'levels'), *LEVEL_DROPS.values()], sections)
 
-LEVEL_DROPS = dict(validation=('validation clips', 'PSNR (dB)'), validation_drop=('validation clips', 'drop (dB)'), validation_closed=('validation clips', 'closed (%)'),
-                   psnr=('evaluation clips', 'PSNR (dB)'), drop=('evaluation clips', 'drop (dB)'), spread=('evaluation clips', 'spread (dB)'), closed=('evaluation clips', 'closed (%)'))
+LEVEL_DROPS = dict(validation=('validation clips (dB)', 'PSNR'), validation_drop=('validation clips (dB)', 'drop'), validation_spread=('validation clips (dB)', 'spread'), validation_closed=('validation clips (dB)', 'closed (%)'),
+                   psnr=('evaluation clips (dB)', 'PSNR'), drop=('evaluation clips (dB)', 'drop'), spread=('evaluation clips (dB)', 'spread'), closed=('evaluation clips (dB)', 'closed (%)'))
 
 # %% ../nbs/30_results.ipynb #5f573b6b
 def _all_rows(records)->pd.DataFrame:
@@ -725,7 +725,7 @@ def level_numbers(rows:list[dict], best:int|None=None)->dict[str, str]:
     values = {'levels.best': str(best), 'levels.share_of_params': printed(100*(1 - table.params[best]/table.params[0]), 0)} | {f'{key}.{name}': count(value) if name == 'params' else printed(value, 2) for key, row in named.items() for name, value in row.items()}
     for row in drops.to_dict('records'):
         key = '-'.join(filter(None, ['levels', row['cut'] or str(row['iterations']), *re.split('[, :]+', row['network'].lower()), 'fewer' if row['removed'] else 'all']))
-        values |= {f'{key}.{name}': FORMATS[name](row[name]) for name in (*LEVEL_DROPS, 'validation_spread')}
+        values |= {f'{key}.{name}': FORMATS[name](row[name]) for name in LEVEL_DROPS}
     return values
 
 # %% ../nbs/30_results.ipynb #946eb3c3

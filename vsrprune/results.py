@@ -420,7 +420,8 @@ def level_drops(rows:list[dict])->pd.DataFrame:
         if table[drop].isna().any(): raise InputError(f'levels: no dense network after {table.iterations[table[drop].isna()].iloc[0]} iterations to hold the others against.')
         plain, varies = (of('at once', ['iterations', 'cut', 'removed'], column) for column in (drop, spread))
         table[closed] = (1 - table[drop]/plain).where((plain > np.nan_to_num(varies)) & (table.network != 'at once'))
-    return table.sort_values(['iterations', 'cut'], kind='stable', ignore_index=True)
+    first = {'dense': 0, 'at once': 1}
+    return table.sort_values(['iterations', 'cut', 'network'], key=lambda column: column.map(lambda name: first.get(name.split(',')[0], 2)) if column.name == 'network' else column, kind='stable', ignore_index=True)
 
 # %% ../nbs/30_results.ipynb #1409538f
 def _absent(value)->bool: return value is None or not np.isfinite(value)

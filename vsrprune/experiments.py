@@ -399,7 +399,7 @@ def measure_levels(profile:Profile,
         for removed in counts:
             if any((row['sha256'], row['removed']) == (sha256, removed) for row in rows): continue
             small = without_levels(model, removed)
-            about = dict(name=name, method=record.method, stage=record.stage, options=record.options, iterations=record.iterations, seed=record.seed, sha256=sha256)
+            about = dict(name=name, method=record.method, stage=record.stage, options=record.options, ratio=record.ratio_asked, iterations=record.iterations, seed=record.seed, sha256=sha256)
             rows.append(about | dict(removed=removed, params=cost.params(small)) | _level_scores(record, small, removed, held_out, pairs))
             write_text(json.dumps(rows, indent=1), path)
             if note: note(f"{name} without {removed} levels: {rows[-1]['psnr']:.2f} dB, on validation clips {rows[-1]['validation']:.2f}")

@@ -68,6 +68,7 @@ def coarse_to_fine(first:torch.Tensor, second:torch.Tensor,    # as for `SPyNet`
     flow = F.interpolate(flow, size=(h, w), mode='bilinear', align_corners=False)
     return torch.stack([flow[:, 0]*(w/full[1]), flow[:, 1]*(h/full[0])], 1)      # no tensor made of the size: exported, that would hold for one size only
 
+# %% ../nbs/03_flow.ipynb #ac33990a
 def check_levels(widths:tuple)->tuple:     # the same
     "`InputError` unless there is the finest level, and no gap above it"
     there = [bool(w) for w in widths]

@@ -402,7 +402,7 @@ def levels_table(rows:list[dict])->pd.DataFrame:
 
 def _labelled(row)->str:
     if row['method'] == 'dense': return 'dense'
-    return described_weights(row['options']) if row['method'] == 'unstructured' else described_aware(row['options'])
+    return f"{described_weights(row['options'])}, {_percent(row['ratio'])}%" if row['method'] == 'unstructured' else described_aware(row['options'])
 
 def level_drops(rows:list[dict])->pd.DataFrame:
     """A row for each fine-tuned network and number of levels left out, mean over its seeds: iterations, cut, network, removed, seeds; psnr, its spread, drop, and the same of validation clips.
@@ -725,7 +725,7 @@ def level_numbers(rows:list[dict], best:int|None=None)->dict[str, str]:
     named = {f'levels-{removed}': table.loc[removed] for removed in table.index} | {'levels-best': table.loc[best], 'levels-gain': table.loc[best] - table.loc[0]}
     values = {'levels.best': str(best), 'levels.share_of_params': printed(100*(1 - table.params[best]/table.params[0]), 0)} | {f'{key}.{name}': count(value) if name == 'params' else printed(value, 2) for key, row in named.items() for name, value in row.items()}
     for row in drops.to_dict('records'):
-        key = '-'.join(filter(None, ['levels', row['cut'] or str(row['iterations']), *re.split('[, :]+', row['network'].lower()), 'fewer' if row['removed'] else 'all']))
+        key = '-'.join(filter(None, ['levels', row['cut'] or str(row['iterations']), *re.split('[, :%]+', row['network'].lower()), 'fewer' if row['removed'] else 'all']))
         values |= {f'{key}.{name}': FORMATS[name](row[name]) for name in LEVEL_DROPS}
     return values
 

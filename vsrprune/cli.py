@@ -421,7 +421,7 @@ def finetune(model:Annotated[Path, typer.Option(help="A checkpoint of BasicSR's,
 # %% ../nbs/40_cli.ipynb #5a1d3750
 @app.command()
 def lighten(model:Annotated[Path, typer.Option(help="A checkpoint of BasicSR's, MMagic's or our own.")],
-            data:Annotated[str, typer.Option(help="Clips like those it is for, which must not move less: a folder of them, or 'stills'. Every tenth is held out, to check on.")],
+            data:Annotated[str, typer.Option(help="Clips like those it is for, in which things move as far: a folder of them, or 'stills'. Every tenth is held out, to check on.")],
             output:Annotated[Path, typer.Option('-o', '--output', help='Where the network goes, .safetensors.')],
             levels:Annotated[str, typer.Option(help="How many, 0 to 5, or 'best': as many as suit whole frames of the clips.")] = 'best',
             force:Annotated[bool, typer.Option('--force', help='Replace an output that exists.')] = False,

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .datasets import Crops, Pair, kept, mirrored
+from .datasets import Crops, Pair, evenly, kept, mirrored
 from .frames import InputError
 
 # %% ../nbs/07_calibration.ipynb #a876309c
@@ -255,7 +255,7 @@ def wide_clips(pairs:list[Pair],    # of the training side
         lq = lq[mirrored(0, frames, len(lq)), top:top + side, left:left + side]
         clip = torch.from_numpy(np.ascontiguousarray(lq)).permute(0, 3, 1, 2)[None].float()/255
         return (0.5 + contrast*(clip - 0.5)).clamp(0, 1)
-    return [wide(pairs[i]) for i in dict.fromkeys(np.linspace(0, len(pairs) - 1, count).round().astype(int))]
+    return [wide(pair) for pair in evenly(pairs, count)]
 
 @torch.no_grad()
 def apart(model:nn.Module,              # in eval mode

@@ -26,7 +26,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from .basicvsr import BasicVSR, FlowWidths, Plan
-from .flow import SPyNet, spynet_widths
+from .flow import LEVELS, SPyNet, spynet_widths
 from .frames import Document, InputError, replacing
 
 # %% ../nbs/05_checkpoints.ipynb #afbc33ba
@@ -123,7 +123,7 @@ def _load_foreign(path:Path)->nn.Module:
     "A BasicVSR or SPyNet in BasicSR's or MMagic's layout"
     params = _read_pickle(path)
     try:
-        if 'levels.5.0.weight' in params and 'fusion.weight' not in params: model = SPyNet(spynet_widths(params))
+        if f'levels.{LEVELS - 1}.0.weight' in params and 'fusion.weight' not in params: model = SPyNet(spynet_widths(params))
         else: model = BasicVSR(Plan.of_weights(params))
     except InputError as e: raise InputError(f'{path}: {str(e).rstrip(".")}; {_identify(params)}.') from None
     if relative := _relative(params): raise InputError(f'{path}: not a BasicVSR: {relative}.')
@@ -309,8 +309,8 @@ def provenance(path:str|Path)->dict:
 def _all_levels(weights:dict)->dict[str, torch.Tensor]:
     "Weights with every level of SPyNet, where those that were missing answer with zero"
     missing = [i for i, level in enumerate(Plan.of_weights(weights).flow) if not level]
-    finest = {name: value for name, value in weights.items() if name.startswith('spynet.levels.5.')}
-    return {name.replace('levels.5.', f'levels.{i}.'): torch.zeros_like(value) for i in missing for name, value in finest.items()} | weights
+    finest = {name: value for name, value in weights.items() if name.startswith(f'spynet.levels.{LEVELS - 1}.')}
+    return {name.replace(f'levels.{LEVELS - 1}.', f'levels.{i}.'): torch.zeros_like(value) for i in missing for name, value in finest.items()} | weights
 
 def export(model:BasicVSR, path:str|Path, layout:Layout)->Path:
     "Write a dense network as BasicSR (`params`) or MMagic (`state_dict`) read it; raises `InputError` for widths their code does not build"

@@ -23,6 +23,7 @@ from . import checkpoints, cost
 from .basicvsr import BasicVSR, Plan, restore
 from .datasets import Pair, clip_pairs
 from .experiments import clips, commit, costs, environment
+from .flow import LEVELS
 from .frames import InputError, replacing
 from .metrics import PROTOCOLS, Scores, bicubic, evaluate
 from .results import Record
@@ -67,7 +68,7 @@ def _pairs(data:str, frames:int|None)->list[Pair]:
 def _method(model:BasicVSR)->str:
     "How a network has been pruned, by what it looks like"
     plan = Plan.of(model)
-    if plan != Plan.dense(plan.fusion, len(plan.backward.inner), tail=plan.hr, flow=plan.flow): return 'structured'
+    if () in plan.flow or plan != Plan.dense(plan.fusion, len(plan.backward.inner), tail=plan.hr, flow=plan.flow): return 'structured'
     return 'dense' if cost.nonzeros(model) > 0.99*cost.params(model) else 'unstructured'
 
 def evaluate_file(path:str|Path,             # of a network, as `checkpoints.load` takes it
@@ -120,7 +121,8 @@ def explain_file(path:str|Path,                        # as `checkpoints.load` t
 
 def width_bars(plan:Plan, length:int=32)->list[tuple[str, str, str]]:
     "(part, bar, widths) of a plan, to be printed: the bars as long as the mean width of a part, against the widest of all"
-    parts = {'SPyNet, level by level': [w for level in plan.flow for w in level], 'backward stream': [plan.backward.stream], 'backward blocks': plan.backward.inner, 'forward stream': [plan.forward.stream], 'forward blocks': plan.forward.inner,
+    there = sum(map(bool, plan.flow))
+    parts = {'SPyNet, level by level' if there == LEVELS else f'SPyNet, {there} of {LEVELS} levels': [w for level in plan.flow for w in level], 'backward stream': [plan.backward.stream], 'backward blocks': plan.backward.inner, 'forward stream': [plan.forward.stream], 'forward blocks': plan.forward.inner,
              'fusion': [plan.fusion], 'up-convolutions': [plan.upconv1, plan.upconv2], 'conv_hr': [plan.hr]}
     widest = max(max(widths) for widths in parts.values() if widths)
     def told(widths): return str(widths[0]) if len(set(widths)) == 1 else f'{min(widths)} to {max(widths)}, mean {np.mean(widths):.0f}'
@@ -131,7 +133,7 @@ def draw_widths(ax,             # matplotlib axes
                 dense:Plan|None=None,      # drawn behind, where it is known
                ):
     "The width of every group of a network, in order of execution"
-    def widths(p): return [w for level in p.flow for w in level], [p.backward.stream, *p.backward.inner], [p.forward.stream, *p.forward.inner], [p.fusion, p.upconv1, p.upconv2, p.hr]
+    def widths(p): return [w for level in p.flow for w in level or (0,)*4], [p.backward.stream, *p.backward.inner], [p.forward.stream, *p.forward.inner], [p.fusion, p.upconv1, p.upconv2, p.hr]
     if dense: ax.bar(range(sum(map(len, widths(dense)))), sum((list(w) for w in widths(dense)), []), color='0.88', width=1)
     start = 0
     for name, color, part in zip(('SPyNet', 'backward', 'forward', 'tail'), ('#56B4E9', '#0072B2', '#D55E00', '#009E73'), widths(plan)):

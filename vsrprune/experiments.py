@@ -7,9 +7,9 @@ __all__ = ['PUBLISHED_SIZE', 'environment', 'commit', 'clips', 'training_clips',
            'dense_network', 'costs', 'measure', 'measure_dense', 'validation_psnr', 'try_learning_rate',
            'learning_rate', 'finetune_network', 'finetune_dense', 'scan_weights', 'zero_weights', 'run_unstructured',
            'run_structured', 'calibration', 'plan_path', 'make_plan', 'removal_plan', 'remove_filters', 'teacher_of',
-           'try_removal', 'removal_rate', 'run_removal', 'regularise', 'run_aware', 'best_levels', 'measure_levels',
-           'run_ablation', 'speed_path', 'machines', 'measure_speed', 'compute_missing', 'finished_records',
-           'profile_records', 'take_up', 'estimate_report']
+           'try_removal', 'removal_rate', 'run_removal', 'regularise', 'run_aware', 'measure_levels', 'run_ablation',
+           'speed_path', 'machines', 'measure_speed', 'compute_missing', 'finished_records', 'profile_records',
+           'take_up', 'estimate_report']
 
 # %% ../nbs/32_experiments.ipynb #61288c56
 import copy
@@ -37,12 +37,12 @@ from . import checkpoints, cost, unstructured
 from .basicvsr import BasicVSR, Plan, restore
 from .calibration import RIDGE, calibration_clips, wide_clips
 from .cost import Timings
-from .datasets import BENCHMARKS, clip_pairs, data_root
+from .datasets import BENCHMARKS, clip_pairs, data_root, evenly
 from .flow import LEVELS
 from .frames import InputError, replacing, repo_root
 from .metrics import bicubic, evaluate, psnr
 from .profiles import ABLATED, Aware, Profile, Removal, Zeroing, structured_options
-from .results import Cost, Record, Speedup, option_words, read_records, record_name, write_record, write_text
+from .results import Cost, Record, Speedup, best_levels, levels_table, option_words, read_records, record_name, write_record, write_text
 from .sparsity import Pressure, PruningAware, View, surgery
 from .structured import LOOKING, allocate, channel_scores, cut, prune_filters, prune_misaligned, removed_share, without_levels
 from .training import TRUNKS, Recipe, Teacher, finetuning_recipe, has_bfloat16, train
@@ -66,17 +66,14 @@ def clips(name:str, **options)->list:
     "Clips that a profile names: 'stills', a benchmark, or a path under the data root"
     return clip_pairs(name, **options) if name == 'stills' or name in BENCHMARKS else clip_pairs(name, root=data_root(), **options)
 
-def _fewer(pairs:list, most:int|None)->list:
-    "At most so many, evenly spaced"
-    return pairs if most is None or len(pairs) <= most else [pairs[i] for i in np.linspace(0, len(pairs) - 1, most).round().astype(int)]
-
 def training_clips(profile:Profile, split:str='train')->tuple[list, str]:
     "Clips to train on, or held out of them for validation, and the name of what they are; where they are not to be had, `stills`, with a warning"
     try: pairs, used = clips(profile.train, split=split, frames=profile.train_frames), profile.train
     except InputError as e:
         warnings.warn(f"profile {profile.name}: fine-tuning on stills instead of '{profile.train}': {e}", stacklevel=2)
         pairs, used = clips('stills', split=split, frames=profile.train_frames), 'stills'
-    return _fewer([p for p in pairs if p.name not in profile.leave_out], profile.train_clips), used
+    found = [p for p in pairs if p.name not in profile.leave_out]
+    return evenly(found, profile.train_clips or len(found)), used
 
 def save_weights(model, profile:Profile, name:str)->Path:
     "Save a network in half precision, as it would be shipped: compressed where single weights are zero"
@@ -373,10 +370,6 @@ def run_aware(profile:Profile, line:Aware, seed:int=0, progress:bool=False)->tup
     return [*records, tuned], (first, second), view, report
 
 # %% ../nbs/32_experiments.ipynb #f4163ec5
-def best_levels(rows:list[dict])->int:     # from `measure_levels`
-    "How many of SPyNet's coarsest levels are best left out of the dense network, by validation clips; the fewest where several are"
-    return min((row for row in rows if row['stage'] == 'dense'), key=lambda row: (-row['validation'], row['removed']))['removed']
-
 def _level_scores(record, model, removed, held_out, pairs)->dict:
     "PSNR by the record's protocol, of validation clips, and of each clip; with all levels what was measured when the network was trained"
     known = record.env.get('training', {}).get('validation_psnr') if record.stage == 'finetuned' else None      # of the dense one it is another training that says so
@@ -391,7 +384,8 @@ def measure_levels(profile:Profile,
                   )->list[dict]:
     """PSNR of networks without some of SPyNet's coarsest levels, by the profile's protocol and on validation clips: of the dense one for each number of levels, of those named for none and for what is best for dense.
     A row has what a record says of its network, sha256 of the weights, removed, params, psnr, validation, and clips, the PSNR of each"""
-    rows, records = json.loads(path.read_text(encoding='utf-8')) if path.exists() else [], {r.name: r for folder in (profile.kept, profile.runs/'records') if folder.is_dir() for r in read_records(folder)}
+    rows = json.loads(path.read_text(encoding='utf-8')) if path.exists() else []
+    records = {r.name: r for folder in (profile.kept, profile.runs/'records') if folder.is_dir() for r in read_records(folder)}
     held_out, pairs = training_clips(profile, 'validation')[0], clips(profile.data, frames=profile.clip_frames)
     def add(name, weights, counts):
         if name not in records or not weights.exists(): raise InputError(f'{weights}: no such network, or no record of it; run the line first that leaves it.')
@@ -402,9 +396,9 @@ def measure_levels(profile:Profile,
             about = dict(name=name, method=record.method, stage=record.stage, options=record.options, ratio=record.ratio_asked, iterations=record.iterations, seed=record.seed, sha256=sha256)
             rows.append(about | dict(removed=removed, params=cost.params(small)) | _level_scores(record, small, removed, held_out, pairs))
             write_text(json.dumps(rows, indent=1), path)
-            if note: note(f"{name} without {removed} levels: {rows[-1]['psnr']:.2f} dB, on validation clips {rows[-1]['validation']:.2f}")
+            if note: note(f"{name}, {removed} levels left out: {rows[-1]['psnr']:.2f} dB, on validation clips {rows[-1]['validation']:.2f}")
     add(record_name('dense', 'dense'), dense_path(profile), range(LEVELS))
-    for name in names: add(name, profile.runs/'weights'/f'{name}.safetensors', (0, best_levels(rows)))
+    for name in names: add(name, profile.runs/'weights'/f'{name}.safetensors', (0, best_levels(levels_table(rows))))
     return rows
 
 # %% ../nbs/32_experiments.ipynb #d9bb8919

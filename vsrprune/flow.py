@@ -49,7 +49,7 @@ def flow_to_rgb(flow:np.ndarray,            # (2, h, w) pixels, x before y
 
 # %% ../nbs/03_flow.ipynb #ff206c90
 LEVELS = 6                                 # pyramid levels, coarsest first
-SPYNET_WIDTHS = ((32, 64, 32, 16),)*LEVELS # inner widths of each level as published; () for one that is not there
+SPYNET_WIDTHS = ((32, 64, 32, 16),)*LEVELS # inner widths of each level as published
 
 def coarse_to_fine(first:torch.Tensor, second:torch.Tensor,    # as for `SPyNet`
                    pyramid:Callable,           # a frame to `LEVELS` of it, each twice as large as the one before
@@ -70,7 +70,7 @@ def coarse_to_fine(first:torch.Tensor, second:torch.Tensor,    # as for `SPyNet`
 
 # %% ../nbs/03_flow.ipynb #ac33990a
 def check_levels(widths:tuple)->tuple:     # the same
-    "`InputError` unless there is the finest level, and no gap above it"
+    "`InputError` unless the finest level is there, and every one between it and the coarsest that is"
     there = [bool(w) for w in widths]
     if len(there) != LEVELS or not there[-1] or there != sorted(there):
         raise InputError(f"SPyNet: of {LEVELS} levels, coarsest first, only the first few may be missing, and never the last; there are {', '.join(str(i) for i, here in enumerate(there) if here) or 'none'}.")

@@ -10,13 +10,13 @@ __all__ = ['Share', 'Count', 'METHODS', 'STAGES', 'PAPER', 'VARIANTS', 'SIZES', 
            'write_text', 'write_record', 'read_records', 'keep_records', 'select', 'fair_reference', 'fair_drop',
            'paper', 'compare', 'unstructured_table', 'structured_table', 'described', 'sweep_table',
            'described_weights', 'weights_table', 'described_aware', 'aware_table', 'levels_measured', 'levels_table',
-           'level_drops', 'printed', 'count', 'giga', 'percent', 'latex_text', 'tabular', 'to_latex', 'psnr_by_frame',
-           'ablation_table', 'ablation_latex', 'weights_latex', 'aware_latex', 'sweep_latex', 'levels_latex',
-           'level_drops_latex', 'claims_table', 'claims_latex', 'numbers', 'sparse_numbers', 'level_numbers',
-           'upscale_benchmark', 'upscale_table', 'upscale_latex', 'upscale_numbers', 'numbers_tex', 'draw_unstructured',
-           'draw_structured', 'save_figure', 'draw_ablation', 'front', 'timed_points', 'timed_machines', 'draw_pareto',
-           'draw_bytes', 'lengths_table', 'draw_lengths', 'draw_aware', 'draw_upscale', 'draw_sensitivity',
-           'draw_levels', 'length_numbers', 'draw_crops']
+           'best_levels', 'level_drops', 'printed', 'count', 'giga', 'percent', 'latex_text', 'tabular', 'to_latex',
+           'psnr_by_frame', 'ablation_table', 'ablation_latex', 'weights_latex', 'aware_latex', 'sweep_latex',
+           'levels_latex', 'level_drops_latex', 'claims_table', 'claims_latex', 'numbers', 'sparse_numbers',
+           'level_numbers', 'upscale_benchmark', 'upscale_table', 'upscale_latex', 'upscale_numbers', 'numbers_tex',
+           'draw_unstructured', 'draw_structured', 'save_figure', 'draw_ablation', 'front', 'timed_points',
+           'timed_machines', 'draw_pareto', 'draw_bytes', 'lengths_table', 'draw_lengths', 'draw_aware', 'draw_upscale',
+           'draw_sensitivity', 'draw_levels', 'length_numbers', 'draw_crops']
 
 # %% ../nbs/30_results.ipynb #c44a6b93
 import json
@@ -386,19 +386,28 @@ def aware_table(records:list[Record])->pd.DataFrame:
         whole = _validation([r for r in select(records, method='dense', stage='finetuned') if r.iterations == of[1]])
         here = [row | dict(validation_drop=whole - row['validation']) for row in here]
         plain = next((row for row in here if row['network'] == 'at once'), None)
-        def closed(row, drop, spread): return 1 - row[drop]/plain[drop] if plain and row is not plain and plain[drop] > max(np.nan_to_num(plain[spread]), 0) else np.nan      # of next to nothing there is no share
+        def closed(row, drop, spread): return 1 - row[drop]/plain[drop] if plain and row is not plain and plain[drop] > np.nan_to_num(plain[spread]) else np.nan      # of next to nothing there is no share
         rows += [row | dict(closed=closed(row, 'fair_drop', 'spread'), validation_closed=closed(row, 'validation_drop', 'validation_spread')) for row in here]
     return pd.DataFrame(rows).set_index('key')
 
 # %% ../nbs/30_results.ipynb #bfa2ed30
+def _benchmark(path:Path)->dict|list|None:
+    "What a file of data/benchmarks holds; `None` where there is none"
+    return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else None
+
 def levels_measured(profile:str)->list[dict]:
     "Rows that `nbs/experiments/levels` wrote and that are kept of a profile; none where there are none"
-    path = repo_root()/'data'/'benchmarks'/f'levels-{profile}.json'
-    return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else []
+    return _benchmark(repo_root()/'data'/'benchmarks'/f'levels-{profile}.json') or []
 
 def levels_table(rows:list[dict])->pd.DataFrame:
     "A row for each number of levels left out of the dense network as it stands: removed, params, validation, psnr, and the PSNR of each clip"
     return pd.DataFrame([dict(removed=row['removed'], params=row['params'], validation=row['validation'], psnr=row['psnr']) | row['clips'] for row in rows if row['stage'] == 'dense'])
+
+def best_levels(table:pd.DataFrame)->int:     # from `levels_table`
+    "How many of the coarsest levels are best left out, by validation clips; the fewest where several are"
+    return int(table.removed[table.validation.idxmax()])
+
+def _clips_of(table)->list[str]: return [name for name in table if name not in ('removed', 'params', 'validation', 'psnr')]
 
 def _labelled(row)->str:
     if row['method'] == 'dense': return 'dense'
@@ -551,10 +560,13 @@ def sweep_latex(table:pd.DataFrame)->str:
     "The sweep in LaTeX"
     return _lines_latex(table, SWEEP_HEADINGS, 'MACs', 'filters by, widths')
 
-def levels_latex(table:pd.DataFrame, best:int)->str:
+LEVEL_DROPS = dict(validation=('validation clips (dB)', 'PSNR'), validation_drop=('validation clips (dB)', 'drop'), validation_spread=('validation clips (dB)', 'spread'), validation_closed=('validation clips (dB)', 'closed (%)'),
+                   psnr=('evaluation clips (dB)', 'PSNR'), drop=('evaluation clips (dB)', 'drop'), spread=('evaluation clips (dB)', 'spread'), closed=('evaluation clips (dB)', 'closed (%)'))
+
+def levels_latex(table:pd.DataFrame)->str:
     "PSNR of the dense network by the number of its levels that are left out, in LaTeX; in bold what is best on validation clips"
-    clips = [name for name in table if name not in ('removed', 'params', 'validation', 'psnr')]
-    rows = [[rf'\textbf{{{row.removed}}}' if row.removed == best else str(row.removed), latex_text(count(row.params)), *(DECIBEL(row[name]) for name in ('validation', 'psnr', *clips))] for _, row in table.astype(dict(removed=int, params=int)).astype(object).iterrows()]
+    clips, best = _clips_of(table), best_levels(table)
+    rows = [[rf'\textbf{{{row["removed"]}}}' if row['removed'] == best else str(row['removed']), latex_text(count(row['params'])), *(DECIBEL(row[name]) for name in ('validation', 'psnr', *clips))] for row in table.to_dict('records')]
     return tabular('@{}r' + 'r'*(3 + len(clips)) + '@{}', [('', 'less'), ('', 'params'), ('PSNR (dB)', 'validation'), ('PSNR (dB)', 'all'), *(('PSNR (dB)', name) for name in clips)], [rows])
 
 def level_drops_latex(table:pd.DataFrame)->str:
@@ -562,9 +574,6 @@ def level_drops_latex(table:pd.DataFrame)->str:
     def cells(row): return [latex_text(row.network), f'all but {row.removed}' if row.removed else 'all', *(latex_text(FORMATS[name](row[name])) for name in LEVEL_DROPS)]
     sections = [[[('' if i else rf'$-${cut}\,\%' if cut else f'{iterations:,} iterations'), *cells(row)] for i, (_, row) in enumerate(rows.iterrows())] for (iterations, cut), rows in table.groupby(['iterations', 'cut'], sort=False)]
     return tabular('@{}lll' + 'r'*len(LEVEL_DROPS) + '@{}', [('', 'MACs'), ('', 'network'), ('', 'levels'), *LEVEL_DROPS.values()], sections)
-
-LEVEL_DROPS = dict(validation=('validation clips (dB)', 'PSNR'), validation_drop=('validation clips (dB)', 'drop'), validation_spread=('validation clips (dB)', 'spread'), validation_closed=('validation clips (dB)', 'closed (%)'),
-                   psnr=('evaluation clips (dB)', 'PSNR'), drop=('evaluation clips (dB)', 'drop'), spread=('evaluation clips (dB)', 'spread'), closed=('evaluation clips (dB)', 'closed (%)'))
 
 # %% ../nbs/30_results.ipynb #5f573b6b
 def _all_rows(records)->pd.DataFrame:
@@ -709,19 +718,18 @@ def numbers(records:list[Record])->dict[str, str]:
 def sparse_numbers(path:str|Path|None=None,     # of a benchmark by `nbs/experiments/sparse`; default the one that is kept
                   )->dict[str, str]:
     "How many times as long a convolution takes with torch's sparse kernels, by the share of its weights that are zero, as printed: 'sparse-50.slower', of a GPU 'sparse-gpu.slower'; empty where there is no such benchmark"
-    path = Path(path or repo_root()/'data'/'benchmarks'/'sparse-cpu.json')
-    if not path.is_file(): return {}
-    found = json.loads(path.read_text(encoding='utf-8'))
+    found = _benchmark(Path(path or repo_root()/'data'/'benchmarks'/'sparse-cpu.json'))
+    if not found: return {}
     about = found['conditions']
     if about.get('device', 'cpu') != 'cpu': return {'sparse-gpu.slower': printed(found['rows'][0]['sparse_ms']/found['rows'][0]['dense_ms'], 0), 'sparse-gpu.product_slower': printed(found['rows'][0]['sparse_product_ms']/found['rows'][0]['dense_product_ms'], 0), 'sparse-gpu.name': about['cuda'], 'sparse-gpu.torch': about['torch']}
     conditions = {'sparse.width': str(about['width']), 'sparse.size': r'{}x{}'.format(*about['size']), 'sparse.threads': str(about['threads']), 'sparse.dtype': about['dtype']}
     return conditions | {f"sparse-{_percent(row['sparsity'])}.slower": printed(row['sparse_ms']/row['dense_ms'], 0) for row in found['rows']}
 
 # %% ../nbs/30_results.ipynb #d6610feb
-def level_numbers(rows:list[dict], best:int|None=None)->dict[str, str]:
+def level_numbers(rows:list[dict])->dict[str, str]:
     "What the text quotes of levels left out, as printed: 'levels-0.psnr', 'levels-best.CLIP', 'levels-gain.psnr', and of fine-tuned networks 'levels-50-at-once-all.drop', 'levels-50-at-once-fewer.closed'; empty where there are none"
     if not rows: return {}
-    table, drops = levels_table(rows).set_index('removed'), level_drops(rows)
+    table, drops, best = levels_table(rows).set_index('removed'), level_drops(rows), best_levels(levels_table(rows))
     named = {f'levels-{removed}': table.loc[removed] for removed in table.index} | {'levels-best': table.loc[best], 'levels-gain': table.loc[best] - table.loc[0]}
     values = {'levels.best': str(best), 'levels.share_of_params': printed(100*(1 - table.params[best]/table.params[0]), 0)} | {f'{key}.{name}': count(value) if name == 'params' else printed(value, 2) for key, row in named.items() for name, value in row.items()}
     for row in drops.to_dict('records'):
@@ -732,8 +740,7 @@ def level_numbers(rows:list[dict], best:int|None=None)->dict[str, str]:
 # %% ../nbs/30_results.ipynb #946eb3c3
 def upscale_benchmark(path:str|Path|None=None, device:str='cpu')->dict|None:
     "What `nbs/experiments/upscale` wrote; default the one that is kept of a device, 'cpu' or 'cuda', and `None` where there is none"
-    path = Path(path or repo_root()/'data'/'benchmarks'/f'upscale-{device}.json')
-    return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else None
+    return _benchmark(Path(path or repo_root()/'data'/'benchmarks'/f'upscale-{device}.json'))
 
 def _ways(found):
     near, rows = {row['way']: row for row in found['near']}, []
@@ -1041,10 +1048,10 @@ def draw_sensitivity(ax, scan:pd.DataFrame):
     ax.legend(title='of its weights', loc='upper center', bbox_to_anchor=(0.5, -0.28), ncols=5, frameon=False, columnspacing=1, handlelength=1.2)
 
 # %% ../nbs/30_results.ipynb #aaa02f76
-def draw_levels(ax, table:pd.DataFrame, best:int):
-    "PSNR of the dense network, against all levels of SPyNet, by how many of the coarsest are left out: on validation clips, where `best` is marked, and clip by clip; `table` is that of `levels_table`"
-    clips = [name for name in table if name not in ('removed', 'params', 'psnr', 'validation')]
-    for name, color in zip(clips, cycle(('#0072B2', '#D55E00', '#009E73', '#56B4E9', '#E69F00', '#CC79A7'))): ax.plot(table.removed, table[name] - table[name].iloc[0], '.-', lw=0.8, color=color, label=name)
+def draw_levels(ax, table:pd.DataFrame):
+    "PSNR of the dense network, against all levels of SPyNet, by how many of the coarsest are left out: on validation clips, where the best is marked, and clip by clip; `table` is that of `levels_table`"
+    best = best_levels(table)
+    for name, color in zip(_clips_of(table), cycle(('#0072B2', '#D55E00', '#009E73', '#56B4E9', '#E69F00', '#CC79A7'))): ax.plot(table.removed, table[name] - table[name].iloc[0], '.-', lw=0.8, color=color, label=name)
     gain = table.validation - table.validation.iloc[0]
     ax.plot(table.removed, gain, 'o-', color='0.2', label='validation clips'); ax.plot(best, gain[table.removed == best], 'o', ms=8, mfc='none', mec='0.2')
     ax.axhline(0, lw=0.6, color='0.7', zorder=0)

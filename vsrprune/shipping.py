@@ -64,7 +64,7 @@ def _per_pixel(model)->tuple[float, float]:
 def width_table(model:BasicVSR, dense:BasicVSR)->pd.DataFrame:
     "Part, groups, channels of the dense network and channels left: one row per part"
     left = {g.name: g.width for g in groups(model)}
-    rows = pd.DataFrame([dict(part=part(g), dense=g.width, left=left[g.name]) for g in groups(dense)])
+    rows = pd.DataFrame([dict(part=part(g), dense=g.width, left=left.get(g.name, 0)) for g in groups(dense)])
     return rows.groupby('part', sort=False).agg(groups=('dense', 'size'), channels=('dense', 'sum'), left=('left', 'sum'), widths=('left', lambda w: ' '.join(map(str, w)))).reset_index()
 
 def _told_times(record:Record)->str:

@@ -20,7 +20,7 @@ import torch
 from . import checkpoints, cost
 from .basicvsr import BasicVSR
 from .calibration import calibration_clips, wide_clips
-from .datasets import Pair
+from .datasets import Pair, evenly
 from .experiments import clips, teacher_of, validation_psnr
 from .flow import LEVELS
 from .frames import InputError, repo_root
@@ -35,7 +35,7 @@ class Shrunk:
     "A smaller network, and what is known of it"
     model: BasicVSR
     target: str
-    reached: dict[str, float]   # shares of the network that was given, by what the target counts
+    reached: dict[str, float]   # shares of the network that was given, without the levels left out, by what the target counts
     macs: float                 # share of the MACs left, SPyNet's not counted
     faster: float               # time of the network that was given over this one's, in turn
     conditions: dict            # of that
@@ -76,9 +76,10 @@ def _widths(model, scores, target, timings, example, folder)->dict:
 LOOKED_AT = 8      # clips that decide about levels, spread over those there are
 
 def _without_levels(dense, levels, pairs, frames, say)->tuple[BasicVSR, int]:
-    "The network that is pruned, and how many levels it lacks; fewer are tried on whole frames"
+    "The network without so many levels, and how many they are; which number is best is tried on whole frames"
     if levels == 'best':
-        table = level_table(dense, lambda network: validation_psnr(network, pairs[::-(-len(pairs)//LOOKED_AT)], frames), say)
+        looked = evenly(pairs, LOOKED_AT)
+        table = level_table(dense, lambda network: validation_psnr(network, looked, frames), say)
         levels = int(table.removed[table.psnr.idxmax()])
     elif isinstance(levels, str): raise InputError(f"levels: a number or 'best', not '{levels}'.")
     return (without_levels(dense, levels), levels) if levels else (dense, 0)
@@ -100,10 +101,11 @@ def shrink(dense:BasicVSR,                     # left as it is
           )->Shrunk:
     "Prune to a target, repair, fine-tune with the dense network as the teacher; resumes what was interrupted. `InputError` where the target is out of reach"
     started, target, dense = time.perf_counter(), Target.parse(target), dense.eval()
-    settings = dict(target=str(target), iterations=iterations, lr=lr, size=size, dtype=str(dtype), seed=seed, batch=batch, frames=frames, crop=crop) | (dict(levels=levels) if levels else {})
+    settings = dict(target=str(target), iterations=iterations, lr=lr, size=size, dtype=str(dtype), seed=seed, batch=batch, frames=frames, crop=crop, levels=levels)
     folder, say = _folder(dense, pairs, settings), note or (lambda text: None)
     say(f'looking at {len(pairs)} clips')
-    given, dense, left_out = dense, *_without_levels(dense, levels, pairs, frames, say)
+    given = dense
+    dense, left_out = _without_levels(given, levels, pairs, frames, say)
     looked = calibration_clips(pairs, 8, frames, crop, seed)
     scores = channel_scores(dense, 'reconstruction', looked)
     say(f'widths for {target}, {torch.get_num_threads()} threads')

@@ -665,7 +665,7 @@ def level_table(model:BasicVSR,
     for count in range(LEVELS - len(model.spynet.present), LEVELS):
         small = without_levels(model, count)
         rows.append((count, sum(p.numel() for p in small.parameters()), float(score(small))))
-        if note: note(f'without the {count} coarsest levels of SPyNet: {rows[-1][2]:.2f} dB')
+        if note: note(f'{count} levels of SPyNet left out: {rows[-1][2]:.2f} dB')
     return pd.DataFrame(rows, columns=['removed', 'params', 'psnr'])
 
 # %% ../nbs/11_structured.ipynb #29274b06

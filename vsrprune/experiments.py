@@ -95,11 +95,12 @@ def bring_dense(profile:Profile, checkpoint:str='')->Path:
     if source == repo_root(): raise InputError(f'profile {profile.name} names no checkpoint; bring one: make report PROFILE={profile.name} CHECKPOINT=path/to/file.pth')
     model = checkpoints.load(source)
     if not isinstance(model, BasicVSR): raise InputError(f'{source}: a bare {type(model).__name__}; the report needs a whole BasicVSR.')
-    if _is_shipped(source):
+    ours = _is_shipped(source)
+    if ours and not profile.levels:
         with replacing(dense_path(profile)) as beside: beside.write_bytes(source.read_bytes())
         return dense_path(profile)
-    about = dict(profile=profile.name, source=source.name, source_sha256=checkpoints.sha256(source))
-    return checkpoints.save(model, dense_path(profile), provenance=about, dtype=torch.float16)
+    about = (checkpoints.provenance(source) if ours else {}) | dict(profile=profile.name, source=source.name, source_sha256=checkpoints.sha256(source)) | (dict(levels_left_out=profile.levels) if profile.levels else {})
+    return checkpoints.save(without_levels(model, profile.levels) if profile.levels else model, dense_path(profile), provenance=about, dtype=torch.float16)
 
 def dense_network(profile:Profile)->BasicVSR:
     "The profile's dense network; put in place where it is not there yet"
@@ -556,7 +557,8 @@ def _seconds(act, times:int)->float:
 def estimate_report(profile:Profile, checkpoint:str='', times:int=3)->dict:
     "What a report of this profile would take: timed iterations and frames, and hours and disk extrapolated from them; pruning makes nothing faster here"
     source = repo_root()/(checkpoint or profile.checkpoint or '')
-    model, how = checkpoints.load(source).to(memory_format=torch.channels_last), profile.finetuning
+    whole, how = checkpoints.load(source), profile.finetuning
+    model = (without_levels(whole, profile.levels) if profile.levels else whole).to(memory_format=torch.channels_last)
     recipe = _recipe(profile, how.lr[0], 1, 0)
     crops = recipe.crops(clips('stills', split='train', frames=how.frames))
     one = copy.deepcopy(model)

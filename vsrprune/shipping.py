@@ -15,6 +15,7 @@ from . import checkpoints, cost
 from .baselines import Baseline, available, free, score_baseline, weights_path
 from .basicvsr import BasicVSR
 from .experiments import dense_network, dense_path, finished_records
+from .flow import LEVELS
 from .frames import InputError
 from .profiles import Profile, Removal
 from .results import Record, described, fair_drop, record_name, select, write_text
@@ -23,7 +24,7 @@ from .structured import groups, part
 # %% ../nbs/36_shipping.ipynb #b2a9f9e7
 PRUNED_CARD = """# {name}
 
-[{source}]({source}.md) with {cut} % of its multiply-accumulates removed, SPyNet's not counted, by whole filters. Written by `vsrprune ship {profile} {line} {name}`; sizes and scores are of the file beside this card.
+[{source}]({source}.md){apart} with {cut} % of its multiply-accumulates removed, SPyNet's not counted, by whole filters. Written by `vsrprune ship {profile} {line} {name}`; sizes and scores are of the file beside this card.
 
 | | |
 |---|---|
@@ -84,9 +85,9 @@ def pruned_card(name:str, profile:Profile, removal:Removal, path:Path, records:l
     table = lambda frame, digits: frame.to_markdown(index=False, floatfmt=[digits.get(column, '.2f') for column in frame])
     stages = pd.DataFrame([dict(stage=name, psnr=found[0].scores.psnr, ssim=found[0].scores.ssim) for name, found in line.items() if found])
     return PRUNED_CARD.format(
-        name=name, source=source, profile=profile.name, line=removal.name, cut=f'{100*(1 - last.cost.macs/cost.macs(dense, profile.cost_size).network):.0f}',
+        name=name, source=source, apart=f', its SPyNet without the {profile.levels} coarsest of {LEVELS} levels,' if profile.levels else '', profile=profile.name, line=removal.name, cut=f'{100*(1 - last.cost.macs/cost.macs(dense, profile.cost_size).network):.0f}',
         params=cost.params(model), dense_params=cost.params(dense), params_flow=cost.params(model.spynet), dense_params_flow=cost.params(dense.spynet),
-        macs=all_macs, macs_flow=flow_macs, dense_macs=dense_all, dense_macs_flow=dense_flow, times=_told_times(last).format(source=source), megabytes=path.stat().st_size/1e6,
+        macs=all_macs, macs_flow=flow_macs, dense_macs=dense_all, dense_macs_flow=dense_flow, times=_told_times(last).format(source=f'{source} without these levels' if profile.levels else source), megabytes=path.stat().st_size/1e6,
         described=described(removal.options), iterations=last.iterations, clips=training['clips'], data=training['data'], lr=f"{training['lr']:g}", seed=seed, machine=f"{last.env['processor']}, {last.env['threads']} thread(s)",
         stages=f'On {profile.data}, step by step:\n\n' + table(stages, dict(ssim='.4f')), seeds=len(select(records, experiment='sweep', options=removal.options, stage='finetuned')), fair_drop=fair_drop(last, records),
         widths=table(width_table(model, dense), {}), scores=table(scores, dict(ssim='.4f', bicubic_ssim='.4f')), licence=_licence(source))

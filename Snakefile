@@ -25,8 +25,9 @@ def weights(name): return f'{RUNS}/weights/{name}.safetensors'
 
 BENCHMARKS = [p for p in ('data/benchmarks/upscale-cpu.json', 'data/benchmarks/upscale-cuda.json') if Path(p).exists()]     # kept, whatever the profile
 LEVELS = [p for p in (f'data/benchmarks/levels-{NAME}.json',) if Path(p).exists()]
+BESIDE = [f'data/records/{P.beside}/{name}.json' for name in Profile.load(P.beside).record_names] if P.beside else []
 SCAN = [p for p in (f'data/benchmarks/sensitivity-{NAME}.csv',) if Path(p).exists()]
-TABLE_FILES = expand(f'{TABLES}/{{name}}.tex', name=('unstructured', 'structured', 'ablation', 'claims', 'numbers', *['sweep']*bool(P.sweep), *['weights']*bool(P.weights), *['aware']*bool(P.aware), *['upscale']*any('upscale-cpu' in p for p in BENCHMARKS), *['levels', 'level-drops']*bool(LEVELS)))
+TABLE_FILES = expand(f'{TABLES}/{{name}}.tex', name=('unstructured', 'structured', 'ablation', 'claims', 'numbers', *['sweep']*bool(P.sweep), *['weights']*bool(P.weights), *['aware']*bool(P.aware), *['beside-aware']*bool(P.beside), *['upscale']*any('upscale-cpu' in p for p in BENCHMARKS), *['levels', 'level-drops']*bool(LEVELS)))
 FIGURE_FILES = expand(f'{FIGURES}/{{name}}.{{suffix}}', name=('figure1', 'figure2', 'figure4', 'figure5', *['figure6', 'figure7']*bool(P.sweep), *['figure8']*bool(P.weights), *['figure9']*bool(P.aware), *['figure10']*bool(SCAN), *['figure11']*bool(LEVELS)), suffix=('pdf', 'png'))
 CROPS = expand(f'{FIGURES}/figure3.{{suffix}}', suffix=('pdf', 'png'))     # shows what networks restore, so it is not made from records
 DENSE = [record('dense-s0-dense'), record('bicubic-s0-dense')]
@@ -214,7 +215,7 @@ rule speed:
     shell: RUN
 
 rule tables:
-    input: 'nbs/experiments/tables.ipynb', 'data/paper.json', 'vsrprune/results.py', PROFILE, RECORDS, BENCHMARKS, LEVELS
+    input: 'nbs/experiments/tables.ipynb', 'data/paper.json', 'vsrprune/results.py', PROFILE, RECORDS, BENCHMARKS, LEVELS, BESIDE
     output: TABLE_FILES, notebook('tables', 'html')
     log: notebook('tables', 'ipynb')
     shell: RUN + FROM

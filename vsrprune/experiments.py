@@ -9,7 +9,7 @@ __all__ = ['PUBLISHED_SIZE', 'environment', 'commit', 'clips', 'training_clips',
            'run_structured', 'calibration', 'plan_path', 'make_plan', 'removal_plan', 'remove_filters', 'teacher_of',
            'try_removal', 'removal_rate', 'run_removal', 'regularise', 'run_aware', 'measure_levels', 'run_ablation',
            'speed_path', 'machines', 'measure_speed', 'compute_missing', 'finished_records', 'profile_records',
-           'take_up', 'estimate_report']
+           'records_beside', 'take_up', 'estimate_report']
 
 # %% ../nbs/32_experiments.ipynb #61288c56
 import copy
@@ -514,6 +514,11 @@ def profile_records(profile:Profile,
     compute_missing(profile)
     if not speed_path(profile).exists(): measure_speed(profile)
     return finished_records(profile)
+
+def records_beside(profile:Profile)->list[Record]:
+    "Kept records of the profile that this one's report quotes too, none where there is none; `InputError` where one is missing"
+    other = profile.beside and Profile.load(profile.beside)
+    return read_records(other.kept, other.record_names) if other else []
 
 # %% ../nbs/32_experiments.ipynb #0807a2e5
 def _put_back(text, path, profile):

@@ -189,6 +189,7 @@ class Asked(Document):
     calibration: Calibration = Calibration()
     seeds: Seeds = (0,)
     cost_size: tuple[Positive, Positive] = (180, 320)       # low-resolution frame that MACs, memory and time are counted for
+    beside: str|None = None                     # another profile, whose kept records this one's report quotes too
     committed: bool = False                     # built from records in data/records, where there are some
 
     @property

@@ -123,10 +123,11 @@ def measure(profile:Profile,
             started:float,               # `time.perf_counter()` when the run began
             training:dict|None=None,     # recipe and data of the training before, for the record
             repair:dict|None=None,       # of the repair before, likewise
+            validation:float|None=None,  # PSNR on validation clips, of what no training says it of
             **fields,                    # of the record: method, stage, options, ratio_asked, iterations, seed
            )->Record:
     "Score saved weights by the profile's protocol, and write the record"
-    env = environment() | (dict(training=training) if training else {}) | (dict(repair=repair) if repair else {})
+    env = environment() | (dict(training=training) if training else {}) | (dict(repair=repair) if repair else {}) | (dict(validation_psnr=validation) if validation is not None else {})
     # channels_last: the same sums in a layout that convolutions on a CPU are faster in
     model = checkpoints.load(path).to('cuda' if torch.cuda.is_available() else 'cpu', memory_format=torch.channels_last) if path else None
     pairs = clips(profile.data, frames=profile.clip_frames)
@@ -141,7 +142,8 @@ def measure_dense(profile:Profile, checkpoint:str='')->tuple[Record, Record]:
     "Put the dense network in place and score it, and bicubic beside it"
     started = time.perf_counter()
     path = bring_dense(profile, checkpoint)
-    dense = measure(profile, path, started, checkpoints.provenance(path), method='dense', stage='dense')
+    held_out = validation_psnr(dense_network(profile), training_clips(profile, 'validation')[0])
+    dense = measure(profile, path, started, checkpoints.provenance(path), validation=held_out, method='dense', stage='dense')
     return dense, measure(profile, None, time.perf_counter(), method='bicubic', stage='dense')
 
 # %% ../nbs/32_experiments.ipynb #e4f57ba0

@@ -306,6 +306,11 @@ def _validation(tuned:list[Record], of:Callable=np.mean)->float:
     found = [r.env.get('training', {}).get('validation_psnr') for r in tuned]
     return float(of(found)) if found and None not in found else np.nan
 
+def _validation_reference(records, iterations)->float:
+    "As `fair_reference`, of validation clips, as far as the records of the dense network say"
+    standing = [r.env.get('validation_psnr', np.nan) for r in select(records, method='dense', stage='dense')]
+    return float(np.fmax.reduce([*standing, _validation(select(records, method='dense', stage='finetuned', iterations=iterations))]))
+
 def _sweep_row(records, dense, options)->dict:
     line = _of_line(records, options)
     tuned, psnr = line['finetuned'], {stage: _mean(found, 'psnr') for stage, found in line.items()}
@@ -319,14 +324,14 @@ def _sweep_row(records, dense, options)->dict:
 
 def sweep_table(records:list[Record])->pd.DataFrame:
     """A row for each share of the MACs and each method: shares without SPyNet, drops in dB against dense, the last of them fair.
-    `recovered` is what repair brings back of what plain L1 loses at the same widths, where both are there; `ridge` the most of lambda that it took"""
+    `spared` is the share of what filters of least L1 norm lose at once at the same widths that choice and repair together do not lose, where both are there and that is 0.05 dB or more; `ridge` the most of lambda that repair took"""
     dense, lines = _dense(records), {json.dumps(r.options): r.options for r in _swept(records) if r.stage != 'repaired'}
     if not lines: raise InputError(f'{dense.profile}: no records of a sweep; the profile names none, or its report was not run.')
     ordered = sorted(lines.values(), key=lambda options: float(_cut(options)))       # as the profile has them, at each share
     table = pd.DataFrame([_sweep_row(records, dense, options) for options in ordered]).set_index('key')
     plain = {(_cut(o), o['allocation']): row.drop_at_once for o, row in zip(ordered, table.itertuples()) if o.get('criterion') == 'l1' and not o.get('repair')}
     at_once = np.array([plain.get((_cut(o), o['allocation']), np.nan) for o in ordered])
-    return table.assign(recovered=1 - table.drop_repaired/at_once)
+    return table.assign(spared=(1 - table.drop_repaired/at_once).where(at_once >= 0.05))
 
 # %% ../nbs/30_results.ipynb #ae736404
 WEIGHT_CRITERIA = dict(magnitude='magnitude', lamp='LAMP', activation='activation', obs='second order', random='random')
@@ -374,7 +379,7 @@ def _aware_row(records, dense, options, length)->dict:
 
 def aware_table(records:list[Record])->pd.DataFrame:
     """A row for each share of the MACs and each line of pruning-aware training, after its counterparts: drops in dB, all of them fair (see `fair_reference`) but `surgery`, which is against the network before it.
-    `closed` is the share of the fair drop of L1 pruning at once that is not there, where that drop is more than its spread over seeds; the same on validation clips, where the drop is from the dense network after as many iterations"""
+    `closed` is the share of the fair drop of L1 pruning at once that is not there, where that drop is more than its spread over seeds; the same on validation clips"""
     dense, lines = _dense(records), {json.dumps(r.options): r for r in select(records, method='pruning_aware', stage='finetuned')}
     if not lines: raise InputError(f'{dense.profile}: no records of pruning-aware training; the profile names none, or its report was not run.')
     rows = []
@@ -383,7 +388,7 @@ def aware_table(records:list[Record])->pd.DataFrame:
         like = {json.dumps(widths): widths for criterion in ('l1', 'reconstruction') for r in found for widths in [dict(target=r.options['target'], criterion=criterion, allocation=r.options['allocation']) | {key: value for key, value in r.options.items() if key == 'within'}]}
         at_once = [widths | more for widths in like.values() for more in ({}, dict(repair=True), dict(teacher=True), dict(repair=True, teacher=True)) if select(records, experiment='sweep', options=widths | more | dict(iterations=of[1]))]
         here = [_aware_row(records, dense, options, of[1]) for options in [*at_once, *(r.options for r in found)]]
-        whole = _validation([r for r in select(records, method='dense', stage='finetuned') if r.iterations == of[1]])
+        whole = _validation_reference(records, of[1])
         here = [row | dict(validation_drop=whole - row['validation']) for row in here]
         plain = next((row for row in here if row['network'] == 'at once'), None)
         def closed(row, drop, spread): return 1 - row[drop]/plain[drop] if plain and row is not plain and plain[drop] > np.nan_to_num(plain[spread]) else np.nan      # of next to nothing there is no share
@@ -415,7 +420,7 @@ def _labelled(row)->str:
 
 def level_drops(rows:list[dict])->pd.DataFrame:
     """A row for each fine-tuned network and number of levels left out, mean over its seeds: iterations, cut, network, removed, seeds; psnr, its spread, drop, and the same of validation clips.
-    Drops are against dense after as many iterations and of as many levels; `closed` is the share of the drop of L1 pruning at once that is not there, where that drop is more than its spread over seeds"""
+    Drops are against the better of dense as it stands and dense after as many iterations, of as many levels; `closed` is the share of the drop of L1 pruning at once that is not there, where that drop is more than its spread over seeds"""
     tuned = pd.DataFrame([row | dict(cut=_cut(row['options']) if 'target' in row['options'] else '', network=_labelled(row)) for row in rows if row['stage'] == 'finetuned'])
     if tuned.empty: return tuned
     scores = tuned.groupby(['iterations', 'cut', 'network', 'removed'], sort=False)[['psnr', 'validation']]
@@ -424,8 +429,10 @@ def level_drops(rows:list[dict])->pd.DataFrame:
         "The same of a network that each row is held against"
         there = table[table.network == network].set_index(keys)[score]
         return there.reindex(pd.MultiIndex.from_frame(table[keys])).to_numpy()
+    standing = pd.DataFrame([row for row in rows if row['stage'] == 'dense'], columns=['removed', 'psnr', 'validation']).set_index('removed').reindex(table.removed)
     for score, drop, spread, closed in (('psnr', 'drop', 'spread', 'closed'), ('validation', 'validation_drop', 'validation_spread', 'validation_closed')):
-        table[drop] = of('dense', ['iterations', 'removed'], score) - table[score]
+        tuned = of('dense', ['iterations', 'removed'], score)
+        table[drop] = np.where(np.isnan(tuned), np.nan, np.fmax(tuned, standing[score].to_numpy())) - table[score]
         if table[drop].isna().any(): raise InputError(f'levels: no dense network after {table.iterations[table[drop].isna()].iloc[0]} iterations to hold the others against.')
         plain, varies = (of('at once', ['iterations', 'cut', 'removed'], column) for column in (drop, spread))
         table[closed] = (1 - table[drop]/plain).where((plain > np.nan_to_num(varies)) & (table.network != 'at once'))
@@ -455,7 +462,7 @@ def percent(share:float)->str:
 
 DECIBEL, SIMILARITY = partial(printed, digits=2), partial(printed, digits=4)
 FORMATS = {'ridge': lambda x: '--' if _absent(x) else f'{x:g}', **dict.fromkeys(('weights', 'weights_without_flow'), count), **dict.fromkeys(('macs', 'macs_with_flow'), giga),
-           **dict.fromkeys(('zeros', 'zeros_without_flow', 'of_dense', 'reached', 'macs_removed', 'macs_cut', 'filters_removed', 'recovered', 'closed', 'validation_closed'), percent), **dict.fromkeys(('ssim', 'ssim_finetuned', 'ssim_drop'), SIMILARITY),
+           **dict.fromkeys(('zeros', 'zeros_without_flow', 'of_dense', 'reached', 'macs_removed', 'macs_cut', 'filters_removed', 'spared', 'closed', 'validation_closed'), percent), **dict.fromkeys(('ssim', 'ssim_finetuned', 'ssim_drop'), SIMILARITY),
            **dict.fromkeys(('psnr', 'psnr_finetuned', 'psnr_first', 'psnr_last', 'drop_pruned', 'drop', 'drop_at_once', 'drop_repaired', 'fair_drop', 'validation', 'validation_drop', 'validation_spread', 'regularised_drop', 'surgery', 'warp_error', 'spread', 'faster', 'faster_bfloat16', 'megabytes'), DECIBEL)}
 
 # %% ../nbs/30_results.ipynb #ac9d4547
@@ -535,7 +542,7 @@ def ablation_latex(table:pd.DataFrame)->str:
 
 # %% ../nbs/30_results.ipynb #c75d4cc6
 SWEEP_HEADINGS = dict(macs_cut=('removed (%)', 'MACs'), filters_removed=('removed (%)', 'filters'), drop_at_once=('drop (dB)', 'at once'), drop_repaired=('drop (dB)', 'repaired'),
-                      fair_drop=('drop (dB)', 'fair'), spread=('drop (dB)', 'spread'), recovered=('repair', 'recovers (%)'), faster=('times as fast', 'float32'), faster_bfloat16=('times as fast', 'bfloat16'))
+                      fair_drop=('drop (dB)', 'fair'), spread=('drop (dB)', 'spread'), spared=('choice, repair', 'spare (%)'), faster=('times as fast', 'float32'), faster_bfloat16=('times as fast', 'bfloat16'))
 
 WEIGHT_HEADINGS = dict(zeros=('zeros (%)', 'all'), zeros_without_flow=('zeros (%)', 'w/o flow'), megabytes=('file', '(MB)'), of_dense=('file', '(% of dense)'), drop_at_once=('drop (dB)', 'at once'), drop_repaired=('drop (dB)', 'repaired'),
                        fair_drop=('drop (dB)', 'fair'), spread=('drop (dB)', 'spread'))
@@ -544,7 +551,7 @@ def _lines_latex(table, headings, first, names)->str:
     "Lines of a sweep, a section for each share; what did best on validation clips in bold"
     def cells(row): return [rf'\textbf{{{latex_text(row.network)}}}' if row.chosen else latex_text(row.network), *(latex_text(FORMATS[c](row[c])) for c in headings)]
     sections = [[[rf'$-${cut}\,\%' if i == 0 else '', *cells(row)] for i, (_, row) in enumerate(rows.iterrows())] for cut, rows in table.groupby('cut', sort=False)]
-    return r'\setlength{\tabcolsep}{4pt}' + '\n' + tabular('@{}ll' + 'r'*len(headings) + '@{}', [('', first), ('', names), *headings.values()], sections)
+    return r'\setlength{\tabcolsep}{3pt}' + '\n' + tabular('@{}ll' + 'r'*len(headings) + '@{}', [('', first), ('', names), *headings.values()], sections)
 
 def weights_latex(table:pd.DataFrame)->str:
     "The methods of pruning weights in LaTeX"
@@ -573,7 +580,7 @@ def level_drops_latex(table:pd.DataFrame)->str:
     "Drops with all levels and without some, in LaTeX"
     def cells(row): return [latex_text(row.network), f'all but {row.removed}' if row.removed else 'all', *(latex_text(FORMATS[name](row[name])) for name in LEVEL_DROPS)]
     sections = [[[('' if i else rf'$-${cut}\,\%' if cut else f'{iterations:,} iterations'), *cells(row)] for i, (_, row) in enumerate(rows.iterrows())] for (iterations, cut), rows in table.groupby(['iterations', 'cut'], sort=False)]
-    return tabular('@{}lll' + 'r'*len(LEVEL_DROPS) + '@{}', [('', 'MACs'), ('', 'network'), ('', 'levels'), *LEVEL_DROPS.values()], sections)
+    return tabular('@{}lll' + 'r'*len(LEVEL_DROPS) + '@{}', [('', 'MACs, or length'), ('', 'network'), ('', 'levels'), *LEVEL_DROPS.values()], sections)
 
 # %% ../nbs/30_results.ipynb #5f573b6b
 def _all_rows(records)->pd.DataFrame:
@@ -613,7 +620,7 @@ def _aware_told(records)->str:
     if not select(records, method='pruning_aware'): return '-- (not measured here)'
     table = aware_table(records)
     best = table[table.chosen]
-    return '; '.join(f'{row.cut}% of MACs removed: {DECIBEL(row.surgery)} dB by surgery, fair drop {DECIBEL(row.fair_drop)} dB' + (f', at once {DECIBEL(plain.iloc[0].fair_drop)} dB' if len(plain := table[(table.cut == row.cut) & (table.network == 'at once')]) else '') for row in best.itertuples()) or '--'
+    return '; '.join(f'{row.cut}% of MACs removed, {row.network}: {DECIBEL(row.surgery)} dB by surgery, fair drop {DECIBEL(row.fair_drop)} dB' + (f', at once {DECIBEL(plain.iloc[0].fair_drop)} dB' if len(plain := table[(table.cut == row.cut) & (table.network == 'at once')]) else '') for row in best.itertuples()) or '--'
 
 def claims_table(records:list[Record])->pd.DataFrame:
     "Each claim of the original, what its own tables say, and what we measured"
@@ -712,7 +719,8 @@ def numbers(records:list[Record])->dict[str, str]:
               'claimed.faster': _percent(claims['faster']['speedup']), 'claimed.faster_drop': str(claims['faster']['drop'])}
     values |= _row_numbers(records) | _dense_numbers(records) | _recipe('training', [dense]) | _recipe('finetuning', [r for r in tuned if r.experiment != 'sweep'])
     for method in ('dense', *VARIANTS): values |= _recipe(f'finetuning-{method}', select(tuned, method=method))
-    return values | _facts('env', {name: value for name, value in dense.env.items() if name != 'training'})
+    settled = {'training.last_fifth': DECIBEL(gain)} if (gain := dense.env.get('training', {}).get('last_fifth')) is not None else {}
+    return values | settled | _facts('env', {name: value for name, value in dense.env.items() if name != 'training'})
 
 # %% ../nbs/30_results.ipynb #8dc4dad8
 def sparse_numbers(path:str|Path|None=None,     # of a benchmark by `nbs/experiments/sparse`; default the one that is kept
@@ -768,7 +776,7 @@ def upscale_latex(table:pd.DataFrame)->str:
     devices = [('', 'processor', 0)] + [('gpu_', 'GPU', 2)]*('gpu_ms' in table)
     sections = [[[latex_text(row.network if i == 0 else ''), latex_text(row.way), *(cell for of, _, digits in devices for cell in cells(row, of, digits))] for i, row in enumerate(rows.itertuples())]
                 for _, rows in table.groupby('network', sort=False)]
-    return tabular('ll' + 'rrrr'*len(devices), [('', 'network'), ('', 'run'), *((device, name) for _, device, _ in devices for name in ('ms', 'times faster', 'apart', 'PSNR (dB)'))], sections)
+    return tabular('ll' + 'rrrr'*len(devices), [('', 'network'), ('', 'run'), *((device, name) for _, device, _ in devices for name in ('ms', 'times as fast', 'apart', 'change (dB)'))], sections)
 
 NAMED = {'plain': 'plain', 'channels last': 'last', 'autocast, bfloat16': 'autocast', 'fast': 'fast', 'fast, bfloat16': 'fast16', 'fast, float16': 'fasthalf'}
 

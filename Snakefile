@@ -1,6 +1,6 @@
 # The report of a profile as a graph of notebooks: what is there already, and whose inputs have not changed, is not run again.
 # Run by `make report PROFILE=default`; by hand: snakemake --cores all --config profile=default
-# Other settings: checkpoint=FILE (the dense network, where the profile names none), kept=true (build from the records in data/records).
+# Other settings: checkpoint=FILE (the dense network, where the profile names none), kept=true (build from the records in data/records), extend=true (what is there was made before the profile grew).
 import re
 import shlex
 import sys
@@ -75,7 +75,7 @@ rule records:
     input: RECORDS
 
 rule baseline:
-    input: 'nbs/experiments/baseline.ipynb', PROFILE, CHECKPOINT or []
+    input: 'nbs/experiments/baseline.ipynb', ancient(PROFILE) if config.get('extend') else PROFILE, CHECKPOINT or []     # a profile that has grown has the same dense network
     output: DENSE, weights('dense'), notebook('baseline', 'html')
     log: notebook('baseline', 'ipynb')
     threads: workflow.cores
@@ -235,7 +235,7 @@ if not KEPT:
 
 # The epoch fixes the dates inside the PDF: the same records give the same bytes.
 rule paper:
-    input: 'paper/report.tex', 'paper/sweep.tex', 'paper/weights.tex', 'paper/aware.tex', 'paper/upscale.tex', 'paper/levels.tex', 'paper/references.bib', [p for p in [f'paper/discussion-{NAME}.tex'] if Path(p).exists()], TABLE_FILES, FIGURE_FILES, CROPS
+    input: 'paper/report.tex', 'paper/sweep.tex', 'paper/weights.tex', 'paper/aware.tex', 'paper/upscale.tex', 'paper/levels.tex', 'paper/beside.tex', 'paper/references.bib', [p for p in [f'paper/discussion-{NAME}.tex'] if Path(p).exists()], TABLE_FILES, FIGURE_FILES, CROPS
     output: f'paper/report-{NAME}.pdf'
     log: f'{RUNS}/latex.log'
     shell:

@@ -43,7 +43,7 @@ def tell(text:str, as_json:bool, **values):
 
 def number_or_word(text:str)->int|str:
     "An option that is a number or a word, as what it is"
-    return int(text) if text.isdigit() else text
+    return int(text) if text.isdecimal() else text
 
 @contextmanager
 def told():
@@ -211,30 +211,43 @@ def alone(folder:Path):
         yield
 
 # %% ../nbs/40_cli.ipynb #97e9d491
+def _check_kept(of, complaint:str):
+    "`InputError` where records of a profile are not kept"
+    from vsrprune.frames import InputError
+    if missing := [name for name in of.record_names if not (of.kept/f'{name}.json').is_file()]: raise InputError(complaint.format(n=len(missing), first=missing[0]))
+
 def _begin(wanted, checkpoint:str, rerun:bool, extend:bool=False)->dict[str, str]:
     "Make a profile's folder ready, check what is needed before anything is computed; settings of the Snakefile"
-    from vsrprune.frames import InputError
+    from vsrprune.frames import InputError, repo_root
+    from vsrprune.profiles import Profile
     if extend and (rerun or checkpoint): raise InputError('to extend is to go on from records that are kept; it goes neither with a rerun nor with another network.')
-    if not rerun and not extend and wanted.committed and wanted.kept.is_dir(): return dict(profile=wanted.name, kept='true')
+    if wanted.beside: _check_kept(Profile.load(wanted.beside), f"profile {wanted.name} quotes '{wanted.beside}', of which {{n}} records are not kept, {{first}} for one; run that profile's report and `make records PROFILE={wanted.beside}`.")
+    if not (rerun or extend or checkpoint) and wanted.committed and wanted.kept.is_dir():
+        _check_kept(wanted, f'profile {wanted.name}: {{n}} of its records are not kept, {{first}} for one; EXTEND=1 computes what is missing, RERUN=1 everything.')
+        return dict(profile=wanted.name, kept='true')
     unfinished, brought = wanted.runs/'.rerun', wanted.runs/'.checkpoint'
-    if rerun and unfinished.exists(): typer.echo(f'report: going on with the rerun of {wanted.name} that was interrupted; to begin anew, remove {wanted.runs}', err=True)
-    elif rerun: shutil.rmtree(wanted.runs, ignore_errors=True)
+    anew = rerun and not unfinished.exists()
+    if rerun and not anew: typer.echo(f'report: going on with the rerun of {wanted.name} that was interrupted; to begin anew, remove {wanted.runs}', err=True)
     if not checkpoint and not wanted.checkpoint and brought.exists(): checkpoint = brought.read_text()
     if not checkpoint and not wanted.checkpoint:
         raise InputError(f'profile {wanted.name} names no network; bring a checkpoint: make report PROFILE={wanted.name} CHECKPOINT=path/to/file.pth')
     if checkpoint and not Path(checkpoint).is_file(): raise InputError(f'{checkpoint}: no such file; CHECKPOINT is the dense network to prune.')
-    if any(not (wanted.runs/'records'/f'{name}.json').exists() for name in wanted.record_names):
+    if not checkpoint and not (repo_root()/wanted.checkpoint).is_file(): raise InputError(f'{wanted.checkpoint}: no such file in {repo_root()}; profile {wanted.name} begins with it.')
+    if anew or any(not (wanted.runs/'records'/f'{name}.json').exists() for name in wanted.record_names):
         from vsrprune.experiments import clips, training_clips
         for name in (wanted.data, wanted.pictures): clips(name)     # data that is missing is told now, not in an hour
         with warnings.catch_warnings(record=True) as said: training_clips(wanted)
         for warning in said: typer.echo(str(warning.message), err=True)
+        from vsrprune.experiments import source_network
+        source_network(wanted, checkpoint)
+    if anew: shutil.rmtree(wanted.runs, ignore_errors=True)     # nothing is thrown away before all is there to make it anew
     if extend:
         from vsrprune.experiments import take_up
         typer.echo(f'report: {len(take_up(wanted))} records taken up from {wanted.kept}', err=True)
     wanted.runs.mkdir(parents=True, exist_ok=True)
     if rerun: unfinished.touch()
     if checkpoint: brought.write_text(str(Path(checkpoint).resolve()))
-    return dict(profile=wanted.name, checkpoint=checkpoint and str(Path(checkpoint).resolve()))
+    return dict(profile=wanted.name, checkpoint=checkpoint and str(Path(checkpoint).resolve())) | (dict(extend='true') if extend else {})
 
 # %% ../nbs/40_cli.ipynb #63c7e912
 TEX = 'apt-get install --no-install-recommends texlive-latex-base texlive-latex-recommended texlive-fonts-recommended latexmk'
@@ -285,6 +298,7 @@ def ship(profile:Annotated[str, typer.Argument(help='A file of data/profiles, wi
          line:Annotated[str, typer.Argument(help='A line of its sweep, as its records are named, such as macs-0.5-l1-uniform.')],
          name:Annotated[str, typer.Argument(help='What it shall be called in data/weights.')],
          seed:Annotated[int|None, typer.Option(help='Which of its seeds; default the first.')] = None,
+         force:Annotated[bool, typer.Option('--force', help='Replace a network of this name.')] = False,
          as_json:AsJson = False):
     """Bring a network of a profile's sweep into data/weights, with a card.
 
@@ -293,7 +307,7 @@ def ship(profile:Annotated[str, typer.Argument(help='A file of data/profiles, wi
     with told():
         from vsrprune.profiles import Profile
         from vsrprune.shipping import ship as bring
-        path = bring(Profile.load(profile), line, name, seed)
+        path = bring(Profile.load(profile), line, name, seed, force)
     tell(str(path), as_json, weights=path)
 
 # %% ../nbs/40_cli.ipynb #69d001e5
@@ -309,7 +323,7 @@ def estimate(profile:Annotated[str, typer.Option(help='A file of data/profiles, 
     with told():
         from vsrprune.experiments import estimate_report
         from vsrprune.profiles import Profile
-        typer.echo(json.dumps(estimate_report(Profile.load(profile), checkpoint), indent=1))
+        typer.echo(json.dumps(estimate_report(Profile.load(profile), checkpoint and str(Path(checkpoint).resolve())), indent=1))
 
 # %% ../nbs/40_cli.ipynb #9f3b333e
 @app.command()

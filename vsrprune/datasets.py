@@ -282,6 +282,7 @@ def clip_pairs(name:str|Path,              # 'stills', 'vid4', 'reds4', or a pat
     keep_last = lru_cache(1)(read_clip)     # a pair is asked for its ground truth and its low resolution in turn
     read = lambda clip: partial(keep_last, clip, frames=frames)
     if name in BENCHMARKS:
+        if split != 'evaluation': raise InputError(f'{name}: a test set, to score on at the end; to train, and to check on the way, give clips of your own, or stills.')
         gt, lq = benchmark_folders(name, root, kind)
         return [Pair(clip, read(gt/clip), lq and partial(read_clip, lq/clip, frames=frames), kind, (gt/clip, lq and lq/clip, frames)) for clip in BENCHMARKS[name].lengths]
     path = Path(root or '')/name

@@ -189,7 +189,7 @@ class Asked(Document):
     calibration: Calibration = Calibration()
     seeds: Seeds = (0,)
     cost_size: tuple[Positive, Positive] = (180, 320)       # low-resolution frame that MACs, memory and time are counted for
-    beside: str|None = None                     # another profile, whose kept records this one's report quotes too
+    beside: Annotated[str, Field(pattern='^[a-z0-9-]+$')]|None = None     # another profile, whose kept records this one's report quotes too
     committed: bool = False                     # built from records in data/records, where there are some
 
     @property
@@ -230,6 +230,13 @@ def _check_sweep(path, sweep):
     if twice := {name for name in names if names.count(name) > 1}: raise InputError(f"{path}: the sweep names '{min(twice)}' twice.")
     if other := [r.name for r in sweep if r.latency != plans[r.macs, r.allocation]]:
         raise InputError(f"{path}: lines of one share and allocation have one plan; give '{other[0]}' the same latency as the others.")
+
+# %% ../nbs/31_profiles.ipynb #cfce4518
+def _check_beside(path, name):
+    "`InputError` where a report cannot quote the profile of this name"
+    other = path.with_name(f'{name}.yaml')
+    if other == path or not other.is_file(): raise InputError(f"{path}: field 'beside' must name another profile, not '{name}'; there are {', '.join(sorted(p.stem for p in path.parent.glob('*.yaml') if p != path))}.")
+    if not _fields(other).get('aware'): raise InputError(f"{path}: field 'beside': '{name}' has no lines of pruning-aware training, which is what would be quoted.")
 
 # %% ../nbs/31_profiles.ipynb #b2ea75ce
 class Counted(Asked):
@@ -303,4 +310,5 @@ class Profile(Counted):
         except InputError as e: raise InputError(f'{path}: {e}') from None
         _check_weights(path, profile.zeroings)
         _check_sweep(path, (*profile.sweep, *profile.aware))
+        if profile.beside: _check_beside(path, profile.beside)
         return profile

@@ -100,9 +100,13 @@ def ship(profile:Profile,
          line:str,              # of its sweep, by name
          name:str,              # of the file in data/weights, without suffix
          seed:int|None=None,    # default the first
+         force:bool=False,      # replace a network of this name
         )->Path:
     "Bring a network of a finished sweep into data/weights, and write its card; `InputError` where the profile's report was not run"
     removal = profile.removal(line)
+    if not profile.checkpoint: raise InputError(f'profile {profile.name} has no network of its own; only what was pruned from one of data/weights is shipped.')
+    if weights_path(name).exists() and not force: raise InputError(f'{weights_path(name)} exists; give another name, or --force to replace it.')
+    _licence(Path(profile.checkpoint).stem)      # what it comes from must be known
     seed = (removal.seeds or profile.seeds)[0] if seed is None else seed
     run = profile.runs/'weights'/f"{record_name('structured', 'finetuned', removal.options, seed=seed)}.safetensors"
     if not run.exists(): raise InputError(f'{run} is not there; run the report of profile {profile.name} first.')

@@ -20,7 +20,7 @@ import torch
 from . import checkpoints, cost
 from .basicvsr import BasicVSR
 from .calibration import calibration_clips, wide_clips
-from .datasets import Pair, evenly
+from .datasets import BENCHMARKS, Pair, clip_pairs, evenly
 from .experiments import clips, teacher_of, validation_psnr
 from .flow import LEVELS
 from .frames import InputError, repo_root
@@ -82,7 +82,7 @@ def _without_levels(dense, levels, pairs, frames, say)->tuple[BasicVSR, int]:
         table = level_table(dense, lambda network: validation_psnr(network, looked, frames), say)
         levels = int(table.removed[table.psnr.idxmax()])
     elif isinstance(levels, str): raise InputError(f"levels: a number or 'best', not '{levels}'.")
-    return (without_levels(dense, levels), levels) if levels else (dense, 0)
+    return (without_levels(dense, levels), levels) if levels else (dense, LEVELS - len(dense.spynet.present))
 
 def shrink(dense:BasicVSR,                     # left as it is
            pairs:list[Pair],                   # clips to look at and to train on
@@ -101,6 +101,8 @@ def shrink(dense:BasicVSR,                     # left as it is
           )->Shrunk:
     "Prune to a target, repair, fine-tune with the dense network as the teacher; resumes what was interrupted. `InputError` where the target is out of reach"
     started, target, dense = time.perf_counter(), Target.parse(target), dense.eval()
+    recipe = finetuning_recipe(iterations, lr, seed, batch) if iterations else finetuning_recipe(seed=seed)     # what is wrong with it is said now
+    if min(size) < 1: raise InputError(f'size: height and width of a frame, both 1 or more, not {size[0]} x {size[1]}.')
     settings = dict(target=str(target), iterations=iterations, lr=lr, size=size, dtype=str(dtype), seed=seed, batch=batch, frames=frames, crop=crop, levels=levels)
     folder, say = _folder(dense, pairs, settings), note or (lambda text: None)
     say(f'looking at {len(pairs)} clips')
@@ -118,7 +120,6 @@ def shrink(dense:BasicVSR,                     # left as it is
     psnr = psnr_repaired = validation_psnr(small, held_out)
     if iterations:
         say(f'fine-tuning; {psnr_repaired:.2f} dB repaired')
-        recipe = finetuning_recipe(iterations, lr, seed, batch)
         with teacher_of(dense, small, report) as teacher: finetune(small, pairs, recipe, state=folder/'training.pt', progress=note is not None and 'fine-tuning', penalties=[teacher])
         psnr = validation_psnr(small, held_out)
     speed = cost.compare_latency(given, small, size, dtype=dtype)
@@ -130,9 +131,14 @@ def _checked(output, force)->Path:
     "Where a network may be written; `InputError` where not"
     output = Path(output)
     if output.suffix != '.safetensors': raise InputError(f'{output}: networks are written as .safetensors; `vsrprune convert` brings them into other layouts.')
+    if output.is_dir(): raise InputError(f'{output} is a folder; name a file.')
     if output.exists() and not force: raise InputError(f'{output} exists; give another name, or --force to replace it.')
     if not output.parent.is_dir(): raise InputError(f'{output.parent}: no such folder; make it first.')
     return output
+
+def _clips(data, split)->list[Pair]:
+    "Clips by name, or at a path: from here, or under the data root"
+    return clip_pairs(Path(data).resolve(), split=split) if data not in ('stills', *BENCHMARKS) and Path(data).exists() else clips(data, split=split)
 
 def _whole(path)->BasicVSR:
     model = checkpoints.load(path)
@@ -150,9 +156,9 @@ def shrink_file(model:Path,                    # a checkpoint of any layout
                )->Shrunk:
     "Shrink a checkpoint into our format, in half precision; `InputError` says how near it came where the drop is too large"
     output = _checked(output, force)
-    if max_drop is not None and max_drop < 0: raise InputError(f'max_drop is what may be lost, in dB, 0 or more; got {max_drop:g}.')
+    if max_drop is not None and not max_drop >= 0: raise InputError(f'max_drop is what may be lost, in dB, 0 or more; got {max_drop:g}.')
     dense = _whole(model)
-    found = shrink(dense, clips(data, split='train'), clips(data, split='validation'), target, **options)
+    found = shrink(dense, _clips(data, 'train'), _clips(data, 'validation'), target, **options)
     if max_drop is not None and found.drop > max_drop:
         raise InputError(f'{found.told()}; that is more than the {max_drop:g} dB allowed, so {output} was not written. Ask for less speed, allow more, or fine-tune for longer.')
     about = {name: value for name, value in vars(found).items() if name not in ('model', 'seconds')} | dict(source=Path(model).name, source_sha256=checkpoints.sha256(model), data=str(data))
@@ -187,7 +193,7 @@ def finetune_file(model:Path,                # a checkpoint of any layout
                  )->Tuned:
     "Fine-tune a checkpoint into our format, in half precision; resumes what was interrupted"
     output, student, taught = _checked(output, force), _whole(model), teacher and _whole(teacher)
-    pairs, held_out, recipe = clips(data, split='train'), clips(data, split='validation'), finetuning_recipe(iterations, lr, seed, batch)
+    pairs, held_out, recipe = _clips(data, 'train'), _clips(data, 'validation'), finetuning_recipe(iterations, lr, seed, batch)
     about = dict(finetuned=asdict(recipe), teacher=teacher and checkpoints.sha256(teacher))
     alive = Masks.of(student)
     psnr_before, state = validation_psnr(student, held_out), _folder(student, pairs, about)/'training.pt'
@@ -212,7 +218,7 @@ class Lightened:
 
     def told(self)->str:
         "In one sentence"
-        what = f'{self.levels} of {LEVELS} levels of SPyNet left out, {1 - self.params/self.params_before:.0%} of the parameters' if self.levels else 'no level of SPyNet left out, as the clips need them all'
+        what = f'{self.levels} of {LEVELS} levels of SPyNet left out, {1 - self.params/self.params_before:.0%} of the parameters' if self.levels else 'no level of SPyNet left out'
         return f'{what}; on {len(self.held_out)} held-out clips {self.psnr_before:.2f} dB before, {self.psnr:.2f} after'
 
 def lighten_file(model:Path,                      # a checkpoint of any layout
@@ -225,8 +231,8 @@ def lighten_file(model:Path,                      # a checkpoint of any layout
                 )->Lightened:
     "Leave coarse levels of SPyNet out of a checkpoint, into our format, in half precision"
     output, whole = _checked(output, force), _whole(model)
-    small, left_out = _without_levels(whole, levels, clips(data, split='train'), frames, note or (lambda text: None))
-    held_out = clips(data, split='validation')
+    small, left_out = _without_levels(whole, levels, _clips(data, 'train'), frames, note or (lambda text: None))
+    held_out = _clips(data, 'validation')
     found = Lightened(small, left_out, cost.params(small), cost.params(whole), validation_psnr(whole, held_out), validation_psnr(small, held_out), tuple(p.name for p in held_out))
     checkpoints.save(small, output, provenance={name: value for name, value in vars(found).items() if name != 'model'} | dict(source=Path(model).name, source_sha256=checkpoints.sha256(model), data=str(data)), dtype=torch.float16)
     return found

@@ -599,6 +599,8 @@ def cut(model:nn.Module,                     # in eval mode; left as it is
     """A smaller copy without the channels of least score, and the report: one row per group and per fixed layer with
     group, part ('' of networks other than BasicVSR), width (before), removed (channels), filters (before), filters_removed, left (indices of channels); `attrs['ridge']` is the lambda of repair, `None` where it did not serve"""
     traced = _Traced(model, example)
+    limits = {g.name: g.width for g in traced.groups}
+    if wrong := [name for name, width in widths.items() if not 0 < width <= limits.get(name, 0)]: raise InputError(f"widths: '{wrong[0]}' " + (f'has {limits[wrong[0]]} channels, of which 1 to all can be left, not {widths[wrong[0]]}.' if wrong[0] in limits else 'is no group of this network.'))
     gone = {g.name: scores[g.name].argsort(stable=True)[:g.width - widths.get(g.name, g.width)].tolist() for g in traced.groups}
     named = lambda g: part(g) if isinstance(model, BasicVSR) else ''
     def row(name, part, width, filters, gone): return name, part, width, len(gone), filters, len(gone)*filters//width, tuple(c for c in range(width) if c not in gone)
@@ -677,6 +679,8 @@ def pruned_optimizer(optimizer:torch.optim.Optimizer,     # of `model`, after so
                     )->torch.optim.Optimizer:             # of `small`, with the same options
     "An optimizer whose state is that of the weights that were left"
     names, left = {p: name for name, p in model.named_parameters()}, dict(small.named_parameters())
+    for p, state in optimizer.state.items():
+        if odd := [key for key, value in state.items() if isinstance(value, torch.Tensor) and value.ndim and value.shape != p.shape]: raise InputError(f"{type(optimizer).__name__}: its state '{odd[0]}' does not follow the shape of a weight, so it cannot be cut; use Adam, AdamW or SGD.")
     kinds = {key for state in optimizer.state.values() for key, value in state.items() if isinstance(value, torch.Tensor) and value.ndim}
     def moments(key):
         twin = copy.deepcopy(model)

@@ -20,8 +20,9 @@ import torch
 from . import checkpoints, cost
 from .basicvsr import BasicVSR
 from .calibration import calibration_clips, wide_clips
-from .datasets import BENCHMARKS, Pair, clip_pairs, evenly
-from .experiments import clips, teacher_of, validation_psnr
+from .datasets import Pair, evenly
+from .evaluation import pairs_at
+from .experiments import teacher_of, validation_psnr
 from .flow import LEVELS
 from .frames import InputError, repo_root
 from .results import write_text
@@ -136,10 +137,6 @@ def _checked(output, force)->Path:
     if not output.parent.is_dir(): raise InputError(f'{output.parent}: no such folder; make it first.')
     return output
 
-def _clips(data, split)->list[Pair]:
-    "Clips by name, or at a path: from here, or under the data root"
-    return clip_pairs(Path(data).resolve(), split=split) if data not in ('stills', *BENCHMARKS) and Path(data).exists() else clips(data, split=split)
-
 def _whole(path)->BasicVSR:
     model = checkpoints.load(path)
     if not isinstance(model, BasicVSR): raise InputError(f'{path}: a bare {type(model).__name__} restores nothing; give the file of a whole network.')
@@ -158,7 +155,7 @@ def shrink_file(model:Path,                    # a checkpoint of any layout
     output = _checked(output, force)
     if max_drop is not None and not max_drop >= 0: raise InputError(f'max_drop is what may be lost, in dB, 0 or more; got {max_drop:g}.')
     dense = _whole(model)
-    found = shrink(dense, _clips(data, 'train'), _clips(data, 'validation'), target, **options)
+    found = shrink(dense, pairs_at(data, split='train'), pairs_at(data, split='validation'), target, **options)
     if max_drop is not None and found.drop > max_drop:
         raise InputError(f'{found.told()}; that is more than the {max_drop:g} dB allowed, so {output} was not written. Ask for less speed, allow more, or fine-tune for longer.')
     about = {name: value for name, value in vars(found).items() if name not in ('model', 'seconds')} | dict(source=Path(model).name, source_sha256=checkpoints.sha256(model), data=str(data))
@@ -193,7 +190,7 @@ def finetune_file(model:Path,                # a checkpoint of any layout
                  )->Tuned:
     "Fine-tune a checkpoint into our format, in half precision; resumes what was interrupted"
     output, student, taught = _checked(output, force), _whole(model), teacher and _whole(teacher)
-    pairs, held_out, recipe = _clips(data, 'train'), _clips(data, 'validation'), finetuning_recipe(iterations, lr, seed, batch)
+    pairs, held_out, recipe = pairs_at(data, split='train'), pairs_at(data, split='validation'), finetuning_recipe(iterations, lr, seed, batch)
     about = dict(finetuned=asdict(recipe), teacher=teacher and checkpoints.sha256(teacher))
     alive = Masks.of(student)
     psnr_before, state = validation_psnr(student, held_out), _folder(student, pairs, about)/'training.pt'
@@ -231,8 +228,8 @@ def lighten_file(model:Path,                      # a checkpoint of any layout
                 )->Lightened:
     "Leave coarse levels of SPyNet out of a checkpoint, into our format, in half precision"
     output, whole = _checked(output, force), _whole(model)
-    small, left_out = _without_levels(whole, levels, _clips(data, 'train'), frames, note or (lambda text: None))
-    held_out = _clips(data, 'validation')
+    small, left_out = _without_levels(whole, levels, pairs_at(data, split='train'), frames, note or (lambda text: None))
+    held_out = pairs_at(data, split='validation')
     found = Lightened(small, left_out, cost.params(small), cost.params(whole), validation_psnr(whole, held_out), validation_psnr(small, held_out), tuple(p.name for p in held_out))
     checkpoints.save(small, output, provenance={name: value for name, value in vars(found).items() if name != 'model'} | dict(source=Path(model).name, source_sha256=checkpoints.sha256(model), data=str(data)), dtype=torch.float16)
     return found

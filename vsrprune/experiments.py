@@ -122,7 +122,7 @@ def costs(model:BasicVSR, path:Path, size:tuple)->Cost:
     "What a network and its file cost, for low-resolution frames of `size`"
     macs = cost.macs(model, size)
     return Cost(params=cost.params(model), nonzeros=cost.nonzeros(model), params_flow=cost.params(model.spynet), nonzeros_flow=cost.nonzeros(model.spynet), macs=macs.network, macs_flow=macs.flow,
-                bytes=path.stat().st_size, bytes_compressed=cost.file_bytes(model, compress=True), peak_mb=_peak_mb(Plan.of(model).to_json(), size))
+                bytes=path.stat().st_size, bytes_compressed=cost.file_bytes(model, compress=True), coding=checkpoints.CODING, peak_mb=_peak_mb(Plan.of(model).to_json(), size))
 
 def measure(profile:Profile,
             path:Path|None,              # weights to score; None for bicubic

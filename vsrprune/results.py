@@ -72,6 +72,7 @@ class Cost(_Entry):
     macs_flow: Count                          # per frame, of SPyNet
     bytes: Count                              # of the saved file
     bytes_compressed: Count|None = None       # of the same weights, compressed
+    coding: str|None = None                   # by `checkpoints.CODING`; none: by what it was before
     params_flow: Count|None = None            # SPyNet's share of `params`
     nonzeros_flow: Count|None = None          # SPyNet's share of `nonzeros`
     peak_mb: float|None = None
@@ -348,7 +349,7 @@ def _weights_row(records, dense, ratio, options)->dict:
     tuned, psnr, cost = line['finetuned'], {stage: _mean(found, 'psnr') for stage, found in line.items()}, line['finetuned'][0].cost
     whole, left = cost.params - (cost.params_flow or 0), cost.nonzeros - (cost.nonzeros_flow or 0)
     return dict(key='-'.join(['weights', _percent(ratio), *option_words(options)]), cut=_percent(ratio), network=described_weights(options), zeros=tuned[0].ratio, zeros_without_flow=1 - left/whole, megabytes=cost.bytes/1e6,
-                of_dense=cost.bytes/dense.cost.bytes_compressed if dense.cost.bytes_compressed else np.nan, drop_at_once=dense.scores.psnr - psnr['pruned'], drop_repaired=dense.scores.psnr - psnr['repaired'],
+                of_dense=cost.bytes/dense.cost.bytes_compressed if dense.cost.bytes_compressed and cost.coding == dense.cost.coding else np.nan, drop_at_once=dense.scores.psnr - psnr['pruned'], drop_repaired=dense.scores.psnr - psnr['repaired'],
                 psnr_finetuned=psnr['finetuned'], validation=_validation(tuned), fair_drop=fair_drop(tuned[0], records), spread=float(np.std([r.scores.psnr for r in tuned], ddof=1)) if len(tuned) > 1 else np.nan, seeds=len(tuned), chosen=tuned[0].chosen)
 
 def weights_table(records:list[Record])->pd.DataFrame:
@@ -700,7 +701,8 @@ def _dense_numbers(records)->dict[str, str]:
     clips, floor = dense.scores.clips, bicubic.scores.clips
     gains = {f'dense.gain.{name}': DECIBEL(clip.psnr - floor[name].psnr) for name, clip in clips.items() if name in floor}
     flicker = [clip.warp_error_gt for clip in clips.values()]
-    return gains | {'dense.gain': DECIBEL(dense.scores.psnr - bicubic.scores.psnr), 'dense.params': count(dense.cost.params), 'dense.params_flow': count(dense.cost.params_flow),
+    coded = {'dense.coding_xz': 'yes'} if dense.cost.coding == 'xz' else {}
+    return gains | coded | {'dense.gain': DECIBEL(dense.scores.psnr - bicubic.scores.psnr), 'dense.params': count(dense.cost.params), 'dense.params_flow': count(dense.cost.params_flow),
                     'dense.bytes': printed(dense.cost.bytes/1e6, 2), 'dense.macs_flow': giga(dense.cost.macs_flow),
                     'warp_error_gt': DECIBEL(np.mean(flicker) if None not in flicker else None)}
 

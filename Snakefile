@@ -40,6 +40,15 @@ def shorter(wildcards):
     "What a line begins with that is fine-tuned once more"
     line = P.removal(wildcards.removal)
     return [weights(f'structured-{line.briefly.name}-s{wildcards.seed}-finetuned')] if P.once_more(line.iterations) else []
+def again(name):
+    "The trials of a second training"
+    return [f'{RUNS}/trials/again-{name}.json']*bool(P.finetuning.again and name in P.trained_twice)
+def begins_again(wildcards):
+    "What a second training begins with, of the first seed; that of pruning-aware lines comes of the trial itself"
+    line, seed = P.trained_twice[wildcards.name], P.seeds[0]
+    if line is None: return weights(f'dense-s{seed}-finetuned')
+    if line in P.aware: return [weights('dense'), f'{RUNS}/plans/{line.plan}.json', *TRIALS]
+    return [weights(f'structured-{line.briefly.name}-s{seed}-finetuned'), f'{RUNS}/plans/{line.plan}.json']
 TRIALS = expand(f'{RUNS}/trials/lr-{{lr}}.json', lr=[f'{lr:g}' for lr in P.finetuning.lr] if len(P.finetuning.lr) > 1 else [])
 RECORDS = [f'{KEPT}/{name}.json' for name in P.record_names] if KEPT else [*map(record, P.record_names), f'{RUNS}/benchmarks/speed.json']
 FROM = f' records={KEPT}' if KEPT else ''
@@ -96,7 +105,7 @@ rule dense_finetuned:
     shell: RUN + ' seed={wildcards.seed} progress=true'
 
 rule dense_longer:
-    input: 'nbs/experiments/dense_finetuned.ipynb', weights('dense'), TRIALS, lambda wildcards: [weights(f'dense-s{wildcards.seed}-finetuned')]*P.once_more(int(wildcards.iterations))
+    input: 'nbs/experiments/dense_finetuned.ipynb', weights('dense'), TRIALS, lambda wildcards: [weights(f'dense-s{wildcards.seed}-finetuned')]*P.once_more(int(wildcards.iterations)), lambda wildcards: again(f'dense-{wildcards.iterations}')
     output: record('dense-{iterations}-s{seed}-finetuned'), notebook('dense_longer-{iterations}-s{seed}', 'html')
     log: notebook('dense_longer-{iterations}-s{seed}', 'ipynb')
     shell: RUN.replace('{rule}', 'dense_finetuned') + ' iterations={wildcards.iterations} seed={wildcards.seed} progress=true'
@@ -145,6 +154,13 @@ rule learning_rate_of:
     log: notebook('learning_rate_of-{removal}', 'ipynb')
     shell: RUN + ' removal={wildcards.removal} progress=true'
 
+rule learning_rate_again:
+    input: 'nbs/experiments/learning_rate_again.ipynb', begins_again
+    output: f'{RUNS}/trials/again-{{name}}.json', notebook('learning_rate_again-{name}', 'html')
+    wildcard_constraints: name = '|'.join(map(re.escape, P.trained_twice)) or 'none'
+    log: notebook('learning_rate_again-{name}', 'ipynb')
+    shell: RUN + ' network={wildcards.name} progress=true'
+
 # A line of the sweep; what it leaves behind depends on whether it repairs and how long it trains.
 rule removal:
     input: 'nbs/experiments/removal.ipynb', trial_of, lambda wildcards: f'{RUNS}/plans/{P.removal(wildcards.removal).plan}.json'
@@ -158,7 +174,7 @@ use rule removal as removal_repaired with:
     wildcard_constraints: removal = lines('pruned', 'repaired', 'finetuned')
 
 use rule removal as removal_longer with:
-    input: 'nbs/experiments/removal.ipynb', trial_of, lambda wildcards: f'{RUNS}/plans/{P.removal(wildcards.removal).plan}.json', shorter
+    input: 'nbs/experiments/removal.ipynb', trial_of, lambda wildcards: f'{RUNS}/plans/{P.removal(wildcards.removal).plan}.json', shorter, lambda wildcards: again(f'structured-{wildcards.removal}')
     output: left_behind('finetuned')
     wildcard_constraints: removal = lines('finetuned')
 
@@ -180,7 +196,7 @@ def aware_input(wildcards):
     return [f'{RUNS}/plans/{line.plan}.json'] + [f'{RUNS}/trials/{line.plain.name}.json']*(len(P.finetuning.lr) > 1)
 
 rule aware:
-    input: 'nbs/experiments/aware.ipynb', weights('dense'), TRIALS, aware_input
+    input: 'nbs/experiments/aware.ipynb', weights('dense'), TRIALS, aware_input, lambda wildcards: again(f'pruning_aware-{wildcards.line}')
     output: aware_left('regularised', 'pruned', 'finetuned')
     wildcard_constraints: line = aware_lines('regularised', 'pruned', 'finetuned')
     log: notebook('aware-{line}-s{seed}', 'ipynb')

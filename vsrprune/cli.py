@@ -122,7 +122,7 @@ def notebook(name:Annotated[str, typer.Argument(help='A notebook of nbs/experime
     typer.echo(f'{output.stem}: done in {time.perf_counter() - started:.0f} s', err=True)
 
 # %% ../nbs/40_cli.ipynb #ffea30c4
-WORK = dict(learning_rate=3, learning_rate_of=4, dense_finetuned=8, dense_longer=8, unstructured=10, structured=10, removal=10, aware=20, scratch=150, widths=1, ablation=5, speed=4, baseline=2, qualitative=1)    # by kind, roughly; others 0.3
+WORK = dict(learning_rate=3, learning_rate_of=4, learning_rate_again=12, dense_finetuned=8, dense_longer=8, unstructured=10, structured=10, removal=10, aware=20, scratch=150, widths=1, ablation=5, speed=4, baseline=2, qualitative=1)    # by kind, roughly; others 0.3
 
 # what Snakemake prints of its own doings; a run that fails has said why itself
 NOISE = re.compile(r'job +count|-{5,}|Job stats:|\[\w{3} \w{3} |Finished jobid|Execute \d+ jobs|Select jobs|\d+ of \d+ steps|RuleException|CalledProcessError|Command \'set|Shutting down|'

@@ -7,9 +7,9 @@ __all__ = ['PUBLISHED_SIZE', 'environment', 'commit', 'clips', 'training_clips',
            'bring_dense', 'dense_network', 'costs', 'measure', 'measure_dense', 'validation_psnr', 'try_learning_rate',
            'learning_rate', 'finetune_network', 'finetune_dense', 'scan_weights', 'zero_weights', 'run_unstructured',
            'run_structured', 'calibration', 'plan_path', 'make_plan', 'removal_plan', 'remove_filters', 'teacher_of',
-           'try_removal', 'removal_rate', 'run_removal', 'regularise', 'run_aware', 'measure_levels', 'run_ablation',
-           'speed_path', 'machines', 'measure_speed', 'compute_missing', 'finished_records', 'profile_records',
-           'records_beside', 'take_up', 'estimate_report']
+           'try_removal', 'removal_rate', 'run_removal', 'regularise', 'run_aware', 'begin_again', 'again_path',
+           'try_again', 'second_rate', 'measure_levels', 'run_ablation', 'speed_path', 'machines', 'measure_speed',
+           'compute_missing', 'finished_records', 'profile_records', 'records_beside', 'take_up', 'estimate_report']
 
 # %% ../nbs/32_experiments.ipynb #61288c56
 import copy
@@ -158,6 +158,8 @@ def _recipe(profile:Profile, lr:float, iterations:int, seed:int)->Recipe:
     how = profile.finetuning
     return finetuning_recipe(iterations, lr, seed, how.batch, how.frames, how.size, how.flow_scale)
 
+def _second_recipe(profile, lr, iterations, seed): return replace(_recipe(profile, lr, iterations, seed), stream=2)     # other crops than before
+
 def _train(model, profile, name, recipe, callbacks=(), progress=False, teacher=None, aware=None):
     "Train, resuming if interrupted: the curve, and what the record says about the training"
     pairs, used = training_clips(profile)
@@ -202,7 +204,7 @@ def finetune_network(model, profile, callbacks, progress, seed, iterations=None,
     started = time.perf_counter()
     lr, tried = rate or learning_rate(profile)
     done, iterations = profile.finetuning.iterations*profile.once_more(iterations), iterations or profile.finetuning.iterations
-    recipe = replace(_recipe(profile, lr, iterations - done, seed), stream=2 if done else 1)      # other crops than before
+    recipe = (_second_recipe if done else _recipe)(profile, lr, iterations - done, seed)
     name = record_name(stage='finetuned', seed=seed, **{k: v for k, v in fields.items() if k not in ('ratio', 'experiment')})
     history, about = _train(model, profile, name, recipe, callbacks, progress, teacher)
     validation = validation_psnr(model, training_clips(profile, 'validation')[0])
@@ -217,9 +219,9 @@ def _finetuned(profile, run, **fields)->BasicVSR:
 
 def finetune_dense(profile:Profile, seed:int=0, progress:bool=False, iterations:int|None=None):
     "Train the dense network on, as long as pruned ones are fine-tuned: (record, curve)"
-    options = dict(iterations=iterations) if iterations else {}
-    model = _finetuned(profile, lambda: finetune_dense(profile, seed, progress), method='dense', seed=seed) if profile.once_more(iterations) else dense_network(profile)
-    return finetune_network(model, profile, (), progress, seed, iterations, method='dense', options=options)
+    fields = dict(method='dense', options=dict(iterations=iterations) if iterations else {})
+    if not profile.once_more(iterations): return finetune_network(dense_network(profile), profile, (), progress, seed, iterations, **fields)
+    return finetune_network(begin_again(profile, None, seed, progress)[0], profile, (), progress, seed, iterations, second_rate(profile, fields, lambda: learning_rate(profile)), **fields)
 
 # %% ../nbs/32_experiments.ipynb #286ac767
 def _score_pruned(model, profile, started, seed, **fields):
@@ -344,8 +346,11 @@ def run_removal(profile:Profile, removal:Removal, seed:int=0, progress:bool=Fals
     records = [scored(model, stage) for stage, model in (('pruned', small), ('repaired', repaired)) if stage in removal.stages]
     if 'finetuned' not in removal.stages: return records, None, report
     student = repaired or small
-    if profile.once_more(removal.iterations): student = _finetuned(profile, lambda: run_removal(profile, removal.briefly, seed, progress), method='structured', options=removal.briefly.options, seed=seed)
-    tuned, history = finetune_network(student, profile, (), progress, seed, removal.iterations, removal_rate(profile, removal), teacher_of(dense, student, report) if removal.teacher else None, **fields)
+    rate = partial(removal_rate, profile, removal)
+    if profile.once_more(removal.iterations):
+        student = _finetuned(profile, lambda: run_removal(profile, removal.briefly, seed, progress), method='structured', options=removal.briefly.options, seed=seed)
+        rate = partial(second_rate, profile, fields, rate)
+    tuned, history = finetune_network(student, profile, (), progress, seed, removal.iterations, rate(), teacher_of(dense, student, report) if removal.teacher else None, **fields)
     return [*records, tuned], history, report
 
 # %% ../nbs/32_experiments.ipynb #5c435eaa
@@ -361,12 +366,17 @@ def regularise(profile:Profile, line:Aware, seed:int=0, progress:bool=False)->tu
     history, about = _train(model, profile, name, _recipe(profile, lr, iterations, seed), [aware, view], progress, Teacher.of(dense, model) if line.teacher else None, aware)
     return model, aware, view, history, about | dict(lr_tried=tried, view=view.history.round(6).to_dict('list'))
 
+def _repaired_surgery(profile, line, model, aware, seed)->tuple:
+    "(network, report) of surgery with repair; none where the line has none"
+    if not line.repair: return None, None
+    return surgery(model, aware, lq=calibration(profile, seed)[0], ridge=profile.calibration.ridge or RIDGE, watched=wide_clips(training_clips(profile)[0]))
+
 def run_aware(profile:Profile, line:Aware, seed:int=0, progress:bool=False)->tuple:
     "One line of pruning-aware training: (records by stage, curves of both trainings, `View`, what was removed from each group)"
     started, iterations = time.perf_counter(), profile.finetuning.iterations
     model, aware, view, first, about = regularise(profile, line, seed, progress)
     small, report = surgery(model, aware)
-    repaired = surgery(model, aware, lq=calibration(profile, seed)[0], ridge=profile.calibration.ridge or RIDGE, watched=wide_clips(training_clips(profile)[0])) if line.repair else (None, None)
+    repaired = _repaired_surgery(profile, line, model, aware, seed)
     fields = dict(experiment='aware', method='pruning_aware', options=line.options)
     def scored(network, stage, removed, training=None, repair=None):
         path = save_weights(network, profile, record_name('pruning_aware', stage, line.options, seed=seed))
@@ -374,9 +384,43 @@ def run_aware(profile:Profile, line:Aware, seed:int=0, progress:bool=False)->tup
     records = [scored(model, 'regularised', 0., about), scored(small, 'pruned', removed_share(report))]
     if line.repair: records.append(scored(repaired[0], 'repaired', removed_share(report), repair=dict(ridge=repaired[1].attrs['ridge'])))
     student = repaired[0] or small
-    tuned, second = finetune_network(student, profile, (), progress, seed, 2*iterations, removal_rate(profile, line.plain),
+    tuned, second = finetune_network(student, profile, (), progress, seed, 2*iterations, second_rate(profile, fields, partial(removal_rate, profile, line.plain)),
                                      teacher_of(dense_network(profile), student, report) if line.teacher else None, ratio=removed_share(report), **fields)
     return [*records, tuned], (first, second), view, report
+
+# %% ../nbs/32_experiments.ipynb #ccf10205
+def begin_again(profile:Profile, line:Removal|None, seed:int=0, progress:bool=False)->tuple:
+    "(network, `Teacher` or None) that a second training begins with, made now where it is not there; without a line the dense network"
+    if line is None: return _finetuned(profile, lambda: finetune_dense(profile, seed, progress), method='dense', seed=seed), None
+    if isinstance(line, Aware):
+        model, aware, *_ = regularise(profile, line, seed, progress)
+        (small, report), (repaired, _) = surgery(model, aware), _repaired_surgery(profile, line, model, aware, seed)
+        student, dense = repaired or small, dense_network(profile)
+    else:
+        *_, report, dense = remove_filters(profile, line, seed)
+        student = _finetuned(profile, lambda: run_removal(profile, line.briefly, seed, progress), method='structured', options=line.briefly.options, seed=seed)
+    return student, teacher_of(dense, student, report) if line.teacher else None
+
+def again_path(profile:Profile, name:str)->Path: return profile.runs/'trials'/f'again-{name}.json'
+
+def try_again(profile:Profile, name:str, progress:bool=False)->dict:
+    "Validation PSNR after a second training, by learning rate, of a line as `Profile.trained_twice` calls it; kept in a file. What the best one leaves is not trained anew: its state is there"
+    if name not in profile.trained_twice: raise InputError(f"profile {profile.name}: nothing called '{name}' is trained twice; there are {', '.join(profile.trained_twice) or 'none'}.")
+    seed, pairs, found = profile.seeds[0], training_clips(profile, 'validation')[0], {}
+    for lr in profile.finetuning.again:
+        student, teacher = begin_again(profile, profile.trained_twice[name], seed, progress)
+        _train(student, profile, f'{name}-s{seed}-finetuned', _second_recipe(profile, lr, profile.finetuning.iterations, seed), (), progress, teacher)
+        found[f'{lr:g}'] = validation_psnr(student, pairs)
+    write_text(json.dumps(found), again_path(profile, name))
+    return found
+
+def second_rate(profile:Profile, fields:dict, first:Callable)->tuple[float, dict]:
+    "The learning rate of a second training that will have a record of these fields, and what was tried; where the profile tries none, `first()`"
+    if not profile.finetuning.again: return first()
+    name = record_name(fields['method'], 'finetuned', fields['options']).removesuffix('-s0-finetuned')
+    path = again_path(profile, name)
+    tried = json.loads(path.read_text()) if path.exists() else try_again(profile, name)
+    return float(max(tried, key=tried.get)), {lr: round(value, 3) for lr, value in tried.items()}
 
 # %% ../nbs/32_experiments.ipynb #f4163ec5
 def _level_scores(record, model, removed, held_out, pairs)->dict:
@@ -541,7 +585,9 @@ def _take_trials(profile, kept):
     tried = {(r.method, *sorted(option_words(r.options))): r.env['training']['lr_tried'] for r in kept if r.stage == 'finetuned' and r.env.get('training', {}).get('lr_tried')}
     of_lines = {profile.runs/'trials'/f'{line.name}.json': tried.get(('structured', *sorted(option_words(line.options)))) for line in (*(r.briefly for r in profile.sweep), *(r.plain for r in profile.aware))}
     of_dense = {_trial_path(profile, float(lr)): dict(lr=float(lr), psnr=psnr) for lr, psnr in tried.get(('dense',), {}).items()}
-    for path, found in (of_lines | of_dense).items():
+    called = {r.name.removesuffix(f'-s{r.seed}-finetuned'): r.env['training'] for r in kept if r.stage == 'finetuned'}
+    of_second = {again_path(profile, name): called[name]['lr_tried'] for name in profile.trained_twice if profile.finetuning.again and name in called}
+    for path, found in (of_lines | of_dense | of_second).items():
         if found: _put_back(json.dumps(found), path, profile)
 
 def take_up(profile:Profile)->list[Record]:     # what was taken
@@ -588,6 +634,7 @@ def estimate_report(profile:Profile, checkpoint:str='', times:int=3)->dict:
     iterations = once*how.iterations + sum(of(n)*len(seeds) for n, seeds in profile.lengths.items()) + sum(of(r.iterations)*runs([r]) for r in profile.sweep)
     evaluated = len(profile.record_names) - 1
     if len(how.lr) > 1: iterations += how.trial*len(how.lr)*(1 + len({r.briefly.name for r in profile.sweep if r.iterations != 0} | {r.plain.name for r in profile.aware}))
+    iterations += how.iterations*max(len(how.again) - 1, 0)*len(profile.trained_twice)      # what the best rate leaves is used
     # a training state holds weights and Adam's two moments in float32, and is kept twice; networks are kept in half precision, training clips of REDS' size decoded
     disk = cost.params(model)*(24*trained + 2*evaluated) + (profile.train_clips or 0)*(profile.train_frames or 0)*720*1280*3*17/16
     return dict(profile=profile.name, network=source.name, iterations=iterations, seconds_per_iteration=round(iteration, 2), frames=evaluated*frames,

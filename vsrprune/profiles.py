@@ -32,6 +32,7 @@ class Finetuning(Document):
     iterations: Positive = 1000                 # as in the paper
     lr: Annotated[tuple[LearningRate, ...], Field(min_length=1), AfterValidator(_different)] = (2e-4,)
     trial: Positive = 200                       # iterations by which several learning rates are compared
+    again: Annotated[tuple[LearningRate, ...], AfterValidator(_different)] = ()     # learning rates of a second training, each tried for its whole length on what begins it; default: that of the first
     batch: Positive = 4
     frames: Positive = 5
     size: Positive = 32                         # side of the low-resolution crops
@@ -256,6 +257,14 @@ class Counted(Asked):
     def once_more(self, iterations:int|None)->bool:
         "Whether a run of so many iterations goes on from the one that every network is fine-tuned by"
         return iterations == 2*self.finetuning.iterations
+
+    @property
+    def trained_twice(self)->dict[str, Removal|None]:
+        "Lines that go through a second training, none for the dense network, by what their records are called"
+        def name(method, options): return record_name(method, 'finetuned', options).removesuffix('-s0-finetuned')
+        twice = 2*self.finetuning.iterations
+        dense = {name('dense', dict(iterations=twice)): None} if twice in self.lengths else {}
+        return dense | {name('structured', r.options): r for r in self.sweep if self.once_more(r.iterations)} | {name('pruning_aware', r.options): r for r in self.aware}
 
 # %% ../nbs/31_profiles.ipynb #9d1b67d2
 class Profile(Counted):

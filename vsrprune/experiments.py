@@ -209,7 +209,8 @@ def finetune_network(model, profile, callbacks, progress, seed, iterations=None,
     history, about = _train(model, profile, name, recipe, callbacks, progress, teacher)
     validation = validation_psnr(model, training_clips(profile, 'validation')[0])
     path = save_weights(model, profile, name)
-    return measure(profile, path, started, about | dict(lr_tried=tried, validation_psnr=validation), stage='finetuned', iterations=iterations, seed=seed, **fields), history
+    tried = dict(lr_tried=tried) | (dict(lr_tried_for=profile.finetuning.iterations) if done and profile.finetuning.again else {})
+    return measure(profile, path, started, about | tried | dict(validation_psnr=validation), stage='finetuned', iterations=iterations, seed=seed, **fields), history
 
 def _finetuned(profile, run, **fields)->BasicVSR:
     "What a run left whose record has these fields; run now where it is not there"

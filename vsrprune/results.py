@@ -376,7 +376,7 @@ def _aware_row(records, dense, options, length)->dict:
     drop = lambda found: fair_drop(found[0], records) if found else np.nan
     return dict(key='-'.join(['aware', _cut(options), *re.split('[, ]+', described_aware(options).lower())]), cut=_cut(options), network=described_aware(options), macs_cut=1 - tuned[0].cost.macs/dense.cost.macs,
                 regularised_drop=drop(line['regularised']), surgery=_mean(line['regularised'], 'psnr') - _mean(line['pruned'], 'psnr'), drop_at_once=drop(line['pruned']), drop_repaired=drop(line['repaired']),
-                psnr_finetuned=_mean(tuned, 'psnr'), validation=_validation(tuned), validation_spread=_validation(tuned, partial(np.std, ddof=1)) if len(tuned) > 1 else np.nan, fair_drop=drop(tuned), spread=float(np.std([r.scores.psnr for r in tuned], ddof=1)) if len(tuned) > 1 else np.nan, seeds=len(tuned), chosen=tuned[0].chosen and aware)
+                psnr_finetuned=_mean(tuned, 'psnr'), validation=_validation(tuned), validation_spread=_validation(tuned, partial(np.std, ddof=1)) if len(tuned) > 1 else np.nan, fair_drop=drop(tuned), spread=float(np.std([r.scores.psnr for r in tuned], ddof=1)) if len(tuned) > 1 else np.nan, seeds=len(tuned), lr=tuned[0].env.get('training', {}).get('lr', np.nan), chosen=tuned[0].chosen and aware)
 
 def aware_table(records:list[Record])->pd.DataFrame:
     """A row for each share of the MACs and each line of pruning-aware training, after its counterparts: drops in dB, all of them fair (see `fair_reference`) but `surgery`, which is against the network before it.
@@ -462,7 +462,7 @@ def percent(share:float)->str:
     return '--' if _absent(share) else printed(100*share, 1)
 
 DECIBEL, SIMILARITY = partial(printed, digits=2), partial(printed, digits=4)
-FORMATS = {'ridge': lambda x: '--' if _absent(x) else f'{x:g}', **dict.fromkeys(('weights', 'weights_without_flow'), count), **dict.fromkeys(('macs', 'macs_with_flow'), giga),
+FORMATS = {**dict.fromkeys(('ridge', 'lr'), lambda x: '--' if _absent(x) else f'{x:g}'), **dict.fromkeys(('weights', 'weights_without_flow'), count), **dict.fromkeys(('macs', 'macs_with_flow'), giga),
            **dict.fromkeys(('zeros', 'zeros_without_flow', 'of_dense', 'reached', 'macs_removed', 'macs_cut', 'filters_removed', 'spared', 'closed', 'validation_closed'), percent), **dict.fromkeys(('ssim', 'ssim_finetuned', 'ssim_drop'), SIMILARITY),
            **dict.fromkeys(('psnr', 'psnr_finetuned', 'psnr_first', 'psnr_last', 'drop_pruned', 'drop', 'drop_at_once', 'drop_repaired', 'fair_drop', 'validation', 'validation_drop', 'validation_spread', 'regularised_drop', 'surgery', 'warp_error', 'spread', 'faster', 'faster_bfloat16', 'megabytes'), DECIBEL)}
 
@@ -558,7 +558,7 @@ def weights_latex(table:pd.DataFrame)->str:
     "The methods of pruning weights in LaTeX"
     return _lines_latex(table, WEIGHT_HEADINGS, 'weights', 'by, ranked')
 
-AWARE_HEADINGS = dict(regularised_drop=('drop (dB)', 'before'), surgery=('drop (dB)', 'by surgery'), drop_at_once=('drop (dB)', 'after it'), drop_repaired=('drop (dB)', 'repaired'), fair_drop=('drop (dB)', 'fair'), spread=('drop (dB)', 'spread'), closed=('drop (dB)', 'closed (%)'), validation=('validation clips (dB)', 'PSNR'), validation_drop=('validation clips (dB)', 'drop'), validation_spread=('validation clips (dB)', 'spread'), validation_closed=('validation clips (dB)', 'closed (%)'))
+AWARE_HEADINGS = dict(regularised_drop=('drop (dB)', 'before'), surgery=('drop (dB)', 'by surgery'), drop_at_once=('drop (dB)', 'after it'), drop_repaired=('drop (dB)', 'repaired'), fair_drop=('drop (dB)', 'fair'), spread=('drop (dB)', 'spread'), closed=('drop (dB)', 'closed (%)'), validation=('validation clips (dB)', 'PSNR'), validation_drop=('validation clips (dB)', 'drop'), validation_spread=('validation clips (dB)', 'spread'), validation_closed=('validation clips (dB)', 'closed (%)'), lr=('', 'rate'))
 
 def aware_latex(table:pd.DataFrame)->str:
     "Pruning-aware training in LaTeX"
@@ -702,7 +702,9 @@ def _dense_numbers(records)->dict[str, str]:
     gains = {f'dense.gain.{name}': DECIBEL(clip.psnr - floor[name].psnr) for name, clip in clips.items() if name in floor}
     flicker = [clip.warp_error_gt for clip in clips.values()]
     coded = {'dense.coding_xz': 'yes'} if dense.cost.coding == 'xz' else {}
-    return gains | coded | {'dense.gain': DECIBEL(dense.scores.psnr - bicubic.scores.psnr), 'dense.params': count(dense.cost.params), 'dense.params_flow': count(dense.cost.params_flow),
+    twice = [r.env['training'] for r in select(records, stage='finetuned') if r.env.get('training', {}).get('lr_tried_for')]
+    again = {'again.lr_tried': ', '.join(twice[0]['lr_tried']), 'again.iterations': count(twice[0]['lr_tried_for'])} if twice else {}
+    return gains | coded | again | {'dense.gain': DECIBEL(dense.scores.psnr - bicubic.scores.psnr), 'dense.params': count(dense.cost.params), 'dense.params_flow': count(dense.cost.params_flow),
                     'dense.bytes': printed(dense.cost.bytes/1e6, 2), 'dense.macs_flow': giga(dense.cost.macs_flow),
                     'warp_error_gt': DECIBEL(np.mean(flicker) if None not in flicker else None)}
 

@@ -159,6 +159,7 @@ rule learning_rate_again:
     output: f'{RUNS}/trials/again-{{name}}.json', notebook('learning_rate_again-{name}', 'html')
     wildcard_constraints: name = '|'.join(map(re.escape, P.trained_twice)) or 'none'
     log: notebook('learning_rate_again-{name}', 'ipynb')
+    params: rates = P.finetuning.again     # another list is tried anew
     shell: RUN + ' network={wildcards.name} progress=true'
 
 # A line of the sweep; what it leaves behind depends on whether it repairs and how long it trains.

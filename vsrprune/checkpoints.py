@@ -191,7 +191,7 @@ def _pack(model)->dict[str, torch.Tensor]:
 def _inflate(data, size, coding)->bytes:
     "A stream, never more of it than there can be; none where it is damaged"
     try:
-        if coding == 'zstd': return zstandard.ZstdDecompressor().decompress(data, max_output_size=max(size, 1))
+        if coding == 'zstd': return zstandard.ZstdDecompressor().decompress(data, max_output_size=max(size, 1)) if zstandard.get_frame_parameters(data).content_size == size else b''
         inflater = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=1 << 26)
         return inflater.decompress(data, size + 1)
     except (zstandard.ZstdError, lzma.LZMAError): return b''
@@ -203,19 +203,21 @@ def _unpack(streams, model, coding, where)->dict[str, torch.Tensor]:
         if len(found) != size: raise InputError(f"{where}: damaged: '{name}' does not hold what its plan says.")
         return np.frombuffer(found, np.uint8)
     def bits(name, sizes):
+        sizes = list(sizes)
         lengths = [(size + 7)//8 for size in sizes]
         parts = np.split(stream(name, sum(lengths)), np.cumsum(lengths)[:-1])
         return [np.unpackbits(part, count=size).astype(bool) for part, size in zip(parts, sizes)]
     numbers = _numbers(model)
     shapes = [tuple(value.shape) for value in numbers.values()]
-    kernels = [shape for shape in shapes if len(shape) == 4]
-    left = iter(bits('kernels', [o*i for o, i, *_ in kernels]) if coding == CODING else [np.ones(o*i, bool) for o, i, *_ in kernels])
-    asked = [np.repeat(next(left), shape[2]*shape[3]) if len(shape) == 4 else np.ones(math.prod(shape), bool) for shape in shapes]      # of which numbers there is a bit
-    there = np.concatenate(asked)
-    there[there] = np.concatenate(bits('positions', [int(ask.sum()) for ask in asked]))
+    if coding == CODING:
+        left = iter(bits('kernels', [shape[0]*shape[1] for shape in shapes if len(shape) == 4]))
+        asked = [np.repeat(next(left), shape[2]*shape[3]) if len(shape) == 4 else np.ones(math.prod(shape), bool) for shape in shapes]      # of which numbers there is a bit
+        there = np.concatenate(asked)
+        there[there] = np.concatenate(bits('positions', [int(ask.sum()) for ask in asked]))
+    else: there = np.concatenate(bits('positions', map(math.prod, shapes)))
     flat = np.zeros(len(there), np.uint16)
     flat[there] = stream('upper', int(there.sum())).astype(np.uint16) << 8 | stream('lower', int(there.sum()))
-    parts = torch.from_numpy(flat.view(np.int16)).view(torch.float16).split([len(ask) for ask in asked])
+    parts = torch.from_numpy(flat.view(np.int16)).view(torch.float16).split([*map(math.prod, shapes)])
     return {name: part.view(value.shape) for (name, value), part in zip(numbers.items(), parts)}
 
 def _checksum(tensors, metadata)->str:
@@ -291,10 +293,11 @@ def _open(path):
     if metadata.get('format') != 'vsrprune':
         raise InputError(f'{path}: a safetensors file, but not one of ours (it carries no plan); {_identify(params)}.')
     version = metadata.get('version', '')
-    if version.isdigit() and int(version) > FORMAT:      # before the rest is read: what it adds is not known here
+    if version.isdecimal() and int(version) > FORMAT:      # before the rest is read: what it adds is not known here
         raise InputError(f'{path}: written in format {version}, this vsrprune reads up to {FORMAT}; install a newer version.')
     header = Header.from_json(json.dumps(metadata), str(path))
-    if header.version not in VERSIONS[header.coding] or (header.coding and _checksum(params, metadata) != header.sha256):
+    whole = not header.coding or all(value.dtype == torch.uint8 for value in params.values()) and _checksum(params, metadata) == header.sha256
+    if header.version not in VERSIONS[header.coding] or not whole:
         raise InputError(f'{path}: damaged: its checksum is not that of its content; copy or download it again.')
     return params, header
 

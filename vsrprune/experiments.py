@@ -45,7 +45,7 @@ from .profiles import ABLATED, Aware, Profile, Removal, Zeroing, structured_opti
 from .results import Cost, Record, Speedup, best_levels, levels_table, option_words, read_records, record_name, write_record, write_text
 from .sparsity import Pressure, PruningAware, View, surgery
 from .structured import LOOKING, allocate, channel_scores, cut, prune_filters, prune_misaligned, removed_share, without_levels
-from .training import TRUNKS, Recipe, Teacher, finetuning_recipe, has_bfloat16, train
+from .training import TRUNKS, Diverged, Recipe, Teacher, finetuning_recipe, has_bfloat16, train
 from .unstructured import Gradual, choose, prune_weights, repair_weights, sensitivity, spared, weight_scores
 
 # %% ../nbs/32_experiments.ipynb #9c011c70
@@ -391,16 +391,16 @@ def run_aware(profile:Profile, line:Aware, seed:int=0, progress:bool=False)->tup
 
 # %% ../nbs/32_experiments.ipynb #ccf10205
 def begin_again(profile:Profile, line:Removal|None, seed:int=0, progress:bool=False)->tuple:
-    "(network, `Teacher` or None) that a second training begins with, made now where it is not there; without a line the dense network"
-    if line is None: return _finetuned(profile, lambda: finetune_dense(profile, seed, progress), method='dense', seed=seed), None
+    "(network that a second training begins with, made now where it is not there; a function from a copy of it to its `Teacher` or None); without a line the dense network"
+    if line is None: return _finetuned(profile, lambda: finetune_dense(profile, seed, progress), method='dense', seed=seed), lambda student: None
     if isinstance(line, Aware):
         model, aware, *_ = regularise(profile, line, seed, progress)
         (small, report), (repaired, _) = surgery(model, aware), _repaired_surgery(profile, line, model, aware, seed)
-        student, dense = repaired or small, dense_network(profile)
+        student = repaired or small
     else:
-        *_, report, dense = remove_filters(profile, line, seed)
+        report = remove_filters(profile, line.model_copy(update=dict(repair=False)), seed)[2]      # repair does not change what goes
         student = _finetuned(profile, lambda: run_removal(profile, line.briefly, seed, progress), method='structured', options=line.briefly.options, seed=seed)
-    return student, teacher_of(dense, student, report) if line.teacher else None
+    return student, lambda student: teacher_of(dense_network(profile), student, report) if line.teacher else None
 
 def again_path(profile:Profile, name:str)->Path: return profile.runs/'trials'/f'again-{name}.json'
 
@@ -408,10 +408,13 @@ def try_again(profile:Profile, name:str, progress:bool=False)->dict:
     "Validation PSNR after a second training, by learning rate, of a line as `Profile.trained_twice` calls it; kept in a file. What the best one leaves is not trained anew: its state is there"
     if name not in profile.trained_twice: raise InputError(f"profile {profile.name}: nothing called '{name}' is trained twice; there are {', '.join(profile.trained_twice) or 'none'}.")
     seed, pairs, found = profile.seeds[0], training_clips(profile, 'validation')[0], {}
+    begins, teacher = begin_again(profile, profile.trained_twice[name], seed, progress)
     for lr in profile.finetuning.again:
-        student, teacher = begin_again(profile, profile.trained_twice[name], seed, progress)
-        _train(student, profile, f'{name}-s{seed}-finetuned', _second_recipe(profile, lr, profile.finetuning.iterations, seed), (), progress, teacher)
-        found[f'{lr:g}'] = validation_psnr(student, pairs)
+        student = copy.deepcopy(begins)
+        try: _train(student, profile, f'{name}-s{seed}-finetuned', _second_recipe(profile, lr, profile.finetuning.iterations, seed), (), progress, teacher(student))
+        except Diverged as e: warnings.warn(f'{name}: learning rate {lr:g} is left out: {e}')
+        else: found[f'{lr:g}'] = validation_psnr(student, pairs)
+    if not found: raise InputError(f"profile {profile.name}: '{name}' diverges with every learning rate of 'again'; name lower ones.")
     write_text(json.dumps(found), again_path(profile, name))
     return found
 
@@ -420,8 +423,9 @@ def second_rate(profile:Profile, fields:dict, first:Callable)->tuple[float, dict
     if not profile.finetuning.again: return first()
     name = record_name(fields['method'], 'finetuned', fields['options']).removesuffix('-s0-finetuned')
     path = again_path(profile, name)
-    tried = json.loads(path.read_text()) if path.exists() else try_again(profile, name)
-    return float(max(tried, key=tried.get)), {lr: round(value, 3) for lr, value in tried.items()}
+    tried = json.loads(path.read_text()) if path.exists() else {}
+    if not tried or not set(tried) <= {f'{lr:g}' for lr in profile.finetuning.again}: tried = try_again(profile, name)      # or those of another list
+    return float(max(tried, key=tried.get)), {lr: round(value, 6) for lr, value in tried.items()}
 
 # %% ../nbs/32_experiments.ipynb #f4163ec5
 def _level_scores(record, model, removed, held_out, pairs)->dict:
@@ -586,8 +590,9 @@ def _take_trials(profile, kept):
     tried = {(r.method, *sorted(option_words(r.options))): r.env['training']['lr_tried'] for r in kept if r.stage == 'finetuned' and r.env.get('training', {}).get('lr_tried')}
     of_lines = {profile.runs/'trials'/f'{line.name}.json': tried.get(('structured', *sorted(option_words(line.options)))) for line in (*(r.briefly for r in profile.sweep), *(r.plain for r in profile.aware))}
     of_dense = {_trial_path(profile, float(lr)): dict(lr=float(lr), psnr=psnr) for lr, psnr in tried.get(('dense',), {}).items()}
-    called = {r.name.removesuffix(f'-s{r.seed}-finetuned'): r.env['training'] for r in kept if r.stage == 'finetuned'}
-    of_second = {again_path(profile, name): called[name]['lr_tried'] for name in profile.trained_twice if profile.finetuning.again and name in called}
+    tried_for = lambda r: r.env.get('training', {}).get('lr_tried_for')      # of a second training only
+    second = {r.name.removesuffix(f'-s{r.seed}-finetuned'): r.env['training']['lr_tried'] for r in kept if r.stage == 'finetuned' and tried_for(r) == profile.finetuning.iterations}
+    of_second = {again_path(profile, name): second.get(name) for name in profile.trained_twice}
     for path, found in (of_lines | of_dense | of_second).items():
         if found: _put_back(json.dumps(found), path, profile)
 

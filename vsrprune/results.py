@@ -347,9 +347,9 @@ def described_weights(options:dict)->str:
 def _weights_row(records, dense, ratio, options)->dict:
     line = {stage: select(records, method='unstructured', options=options, ratio_asked=ratio, stage=stage) for stage in ('pruned', 'repaired', 'finetuned')}
     tuned, psnr, cost = line['finetuned'], {stage: _mean(found, 'psnr') for stage, found in line.items()}, line['finetuned'][0].cost
-    whole, left = cost.params - (cost.params_flow or 0), cost.nonzeros - (cost.nonzeros_flow or 0)
-    return dict(key='-'.join(['weights', _percent(ratio), *option_words(options)]), cut=_percent(ratio), network=described_weights(options), zeros=tuned[0].ratio, zeros_without_flow=1 - left/whole, megabytes=cost.bytes/1e6,
-                of_dense=cost.bytes/dense.cost.bytes_compressed if dense.cost.bytes_compressed and cost.coding == dense.cost.coding else np.nan, drop_at_once=dense.scores.psnr - psnr['pruned'], drop_repaired=dense.scores.psnr - psnr['repaired'],
+    whole, left, alike = cost.params - (cost.params_flow or 0), cost.nonzeros - (cost.nonzeros_flow or 0), cost.coding == dense.cost.coding      # files of two codings say nothing beside each other
+    return dict(key='-'.join(['weights', _percent(ratio), *option_words(options)]), cut=_percent(ratio), network=described_weights(options), zeros=tuned[0].ratio, zeros_without_flow=1 - left/whole,
+                megabytes=cost.bytes/1e6 if alike else np.nan, of_dense=cost.bytes/dense.cost.bytes_compressed if alike and dense.cost.bytes_compressed else np.nan, drop_at_once=dense.scores.psnr - psnr['pruned'], drop_repaired=dense.scores.psnr - psnr['repaired'],
                 psnr_finetuned=psnr['finetuned'], validation=_validation(tuned), fair_drop=fair_drop(tuned[0], records), spread=float(np.std([r.scores.psnr for r in tuned], ddof=1)) if len(tuned) > 1 else np.nan, seeds=len(tuned), chosen=tuned[0].chosen)
 
 def weights_table(records:list[Record])->pd.DataFrame:
@@ -702,8 +702,10 @@ def _dense_numbers(records)->dict[str, str]:
     gains = {f'dense.gain.{name}': DECIBEL(clip.psnr - floor[name].psnr) for name, clip in clips.items() if name in floor}
     flicker = [clip.warp_error_gt for clip in clips.values()]
     coded = {'dense.coding_xz': 'yes'} if dense.cost.coding == 'xz' else {}
-    twice = [r.env['training'] for r in select(records, stage='finetuned') if r.env.get('training', {}).get('lr_tried_for')]
-    again = {'again.lr_tried': ', '.join(twice[0]['lr_tried']), 'again.iterations': count(twice[0]['lr_tried_for'])} if twice else {}
+    of_aware = {r.iterations for r in select(records, method='pruning_aware', stage='finetuned')}
+    second = [r.env.get('training', {}) for r in select(records, stage='finetuned') if r.iterations in of_aware]
+    tried = dict.fromkeys(lr for training in second for lr in training.get('lr_tried', {}))
+    again = {'again.lr_tried': ', '.join(tried), 'again.iterations': count(second[0]['lr_tried_for'])} if second and all(training.get('lr_tried_for') for training in second) else {}      # on every side, or nothing is said
     return gains | coded | again | {'dense.gain': DECIBEL(dense.scores.psnr - bicubic.scores.psnr), 'dense.params': count(dense.cost.params), 'dense.params_flow': count(dense.cost.params_flow),
                     'dense.bytes': printed(dense.cost.bytes/1e6, 2), 'dense.macs_flow': giga(dense.cost.macs_flow),
                     'warp_error_gt': DECIBEL(np.mean(flicker) if None not in flicker else None)}

@@ -1074,10 +1074,11 @@ def draw_levels(ax, table:pd.DataFrame):
 
 # %% ../nbs/30_results.ipynb #e42371a4
 def length_numbers(records:list[Record], cut:str='50')->dict[str, str]:
-    "PSNR after so many iterations, by name as printed: 'lengths-uniform-300.psnr', 'lengths-chosen-300.psnr', 'lengths-dense-300.psnr'; of dense also on validation clips, 'dense-300.validation'"
+    "PSNR after so many iterations, by name as printed: 'lengths-uniform-300.psnr', 'lengths-chosen-300.psnr', 'lengths-dense-300.psnr'; of every length dense was trained for, 'dense-300.psnr', on validation clips 'dense-300.validation', and the rate, 'dense-300.lr'"
     names = dict(zip(('dense', *_told_apart(records, cut)), ('dense', 'uniform', 'chosen')))
     longer = {n: [r for r in select(records, method='dense', stage='finetuned') if r.iterations == n] for n in {r.iterations for r in select(records, method='dense', stage='finetuned')}}
-    return {f'lengths-{names[row.method]}-{row.iterations}.psnr': DECIBEL(row.psnr) for row in lengths_table(records, cut).itertuples()} | {f'dense-{n}.validation': DECIBEL(_validation(found)) for n, found in sorted(longer.items())}
+    def of_dense(found): return dict(psnr=DECIBEL(_mean(found, 'psnr')), validation=DECIBEL(_validation(found)), lr=FORMATS['lr'](found[0].env.get('training', {}).get('lr', np.nan)))
+    return {f'lengths-{names[row.method]}-{row.iterations}.psnr': DECIBEL(row.psnr) for row in lengths_table(records, cut).itertuples()} | {f'dense-{n}.{key}': value for n, found in sorted(longer.items()) for key, value in of_dense(found).items()}
 
 # %% ../nbs/30_results.ipynb #eaa1a028
 def draw_crops(axes,                            # matplotlib axes, at least as many as pictures; filled row by row

@@ -548,11 +548,11 @@ SWEEP_HEADINGS = dict(macs_cut=('removed (%)', 'MACs'), filters_removed=('remove
 WEIGHT_HEADINGS = dict(zeros=('zeros (%)', 'all'), zeros_without_flow=('zeros (%)', 'w/o flow'), megabytes=('file', '(MB)'), of_dense=('file', '(% of dense)'), drop_at_once=('drop (dB)', 'at once'), drop_repaired=('drop (dB)', 'repaired'),
                        fair_drop=('drop (dB)', 'fair'), spread=('drop (dB)', 'spread'))
 
-def _lines_latex(table, headings, first, names)->str:
+def _lines_latex(table, headings, first, names, gap='3pt')->str:
     "Lines of a sweep, a section for each share; what did best on validation clips in bold"
     def cells(row): return [rf'\textbf{{{latex_text(row.network)}}}' if row.chosen else latex_text(row.network), *(latex_text(FORMATS[c](row[c])) for c in headings)]
     sections = [[[rf'$-${cut}\,\%' if i == 0 else '', *cells(row)] for i, (_, row) in enumerate(rows.iterrows())] for cut, rows in table.groupby('cut', sort=False)]
-    return r'\setlength{\tabcolsep}{3pt}' + '\n' + tabular('@{}ll' + 'r'*len(headings) + '@{}', [('', first), ('', names), *headings.values()], sections)
+    return rf'\setlength{{\tabcolsep}}{{{gap}}}' + '\n' + tabular('@{}ll' + 'r'*len(headings) + '@{}', [('', first), ('', names), *headings.values()], sections)
 
 def weights_latex(table:pd.DataFrame)->str:
     "The methods of pruning weights in LaTeX"
@@ -562,7 +562,7 @@ AWARE_HEADINGS = dict(regularised_drop=('drop (dB)', 'before'), surgery=('drop (
 
 def aware_latex(table:pd.DataFrame)->str:
     "Pruning-aware training in LaTeX"
-    return _lines_latex(table, AWARE_HEADINGS, 'MACs', 'filters pruned')
+    return _lines_latex(table, AWARE_HEADINGS, 'MACs', 'filters pruned', '2.5pt')
 
 def sweep_latex(table:pd.DataFrame)->str:
     "The sweep in LaTeX"
@@ -705,7 +705,7 @@ def _dense_numbers(records)->dict[str, str]:
     of_aware = {r.iterations for r in select(records, method='pruning_aware', stage='finetuned')}
     second = [r.env.get('training', {}) for r in select(records, stage='finetuned') if r.iterations in of_aware]
     tried = dict.fromkeys(lr for training in second for lr in training.get('lr_tried', {}))
-    again = {'again.lr_tried': ', '.join(tried), 'again.iterations': count(second[0]['lr_tried_for'])} if second and all(training.get('lr_tried_for') for training in second) else {}      # on every side, or nothing is said
+    again = {'again.lr_tried': ', '.join(tried), 'again.iterations': f"{second[0]['lr_tried_for']:,}"} if second and all(training.get('lr_tried_for') for training in second) else {}      # on every side, or nothing is said
     return gains | coded | again | {'dense.gain': DECIBEL(dense.scores.psnr - bicubic.scores.psnr), 'dense.params': count(dense.cost.params), 'dense.params_flow': count(dense.cost.params_flow),
                     'dense.bytes': printed(dense.cost.bytes/1e6, 2), 'dense.macs_flow': giga(dense.cost.macs_flow),
                     'warp_error_gt': DECIBEL(np.mean(flicker) if None not in flicker else None)}

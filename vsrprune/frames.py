@@ -368,9 +368,7 @@ class VideoClip(Clip):
                  whole:bool=True, # refuse one that was cut short, else end with its last frame that can be decoded
                  deep:bool=False): # uint16 where the file has more than 8 bits per channel
         self.times, self.keys, self.missing = _scan(path, whole)
-        with _video(path) as (_, stream):
-            fps, self.unit = stream.average_rate or stream.guessed_rate, stream.time_base
-            aspect = Fraction(stream.sample_aspect_ratio or 1)
+        with _video(path) as (_, stream): fps, self.unit, aspect = stream.average_rate or stream.guessed_rate, stream.time_base, Fraction(stream.sample_aspect_ratio or 1)
         super().__init__(path, (len(self.times), 0, 0, 3), fps)
         first = self._due(_decode(path), 0)
         if deep and max(part.bits for part in first.format.components) > 8: self.dtype = np.dtype(np.uint16)

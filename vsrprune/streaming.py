@@ -142,8 +142,7 @@ class Finite:
 class _Scene:
     "The frames of one scene, and the network that restores them"
     def __init__(self, model, read, length, segment, borders):
-        self.model, self.read, self.length, self.segment, self.borders = model, read, length, segment, borders
-        self.first = borders.scene      # its number in the clip
+        self.model, self.read, self.length, self.segment, self.borders, self.first = model, read, length, segment, borders, borders.scene
         self.steps = 0      # of the backward direction, counted to see what doing it again costs
         self.state = None   # of the forward direction, after the last frame that came out
 

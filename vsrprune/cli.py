@@ -66,14 +66,12 @@ def notebook_path(name:str)->Path:
 
 def check_executed(path:Path):
     "`InputError` where an executed notebook, or its page, would take the place of a file that is none"
-    import json
     from vsrprune.frames import InputError
     page = path.with_suffix('.html')
     if not path.exists() and page.exists(): raise InputError(f'{page} would be replaced by the page of the notebook; give another name.')
-    if not path.exists() or not path.stat().st_size: return
-    try: executed = 'papermill' in json.loads(path.read_text(encoding='utf-8'))['metadata']
-    except (OSError, ValueError, KeyError, TypeError): executed = False
-    if not executed: raise InputError(f'{path} exists, and is no notebook that was executed here; give another name.')
+    if not path.is_file() or not path.stat().st_size: return
+    # every cell that papermill writes says so, also in a file that was cut short
+    if b'"papermill"' not in path.read_bytes(): raise InputError(f'{path} exists, and is no notebook that was executed here; give another name.')
 
 def check_parameters(path:Path, given:dict):
     "Raise `InputError` for a parameter that the notebook does not have"
@@ -214,13 +212,14 @@ def snakemake(target:str, cluster:Path|None=None, **config:str)->int:
 @contextmanager
 def alone(folder:Path):
     "Hold a folder's lock while reports are built in it; `InputError` where another process holds it"
-    import fcntl
+    from filelock import FileLock, Timeout
     from vsrprune.frames import InputError
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder/'.lock', 'w') as lock:
-        try: fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError: raise InputError(f'another report is being built in {folder.parents[1]}; wait for it, or stop it.') from None
-        yield
+    lock = FileLock(folder/'.lock', timeout=0)
+    try: lock.acquire()
+    except Timeout: raise InputError(f'another report is being built in {folder.parents[1]}; wait for it, or stop it.') from None
+    try: yield
+    finally: lock.release()
 
 # %% ../nbs/40_cli.ipynb #97e9d491
 def _check_kept(of, complaint:str):

@@ -8,6 +8,12 @@ BIN   := .venv/bin
 STAMP := .venv/installed
 PIP   := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 TEX   := apt-get install --no-install-recommends texlive-latex-base texlive-latex-recommended texlive-fonts-recommended latexmk
+# what `make clean` removes, of every profile and besides
+PROFILES    := $(basename $(notdir $(wildcard data/profiles/*.yaml)))
+RUN_FOLDERS := benchmarks curves notebooks plans records scans scratch states timings trials weights
+MADE        := data/runs/baselines data/runs/cache data/runs/shrink data/runs/timings paper/build .pytest_cache .snakemake build dist \
+	nbs/.ipynb_checkpoints nbs/experiments/.ipynb_checkpoints vsrprune/__pycache__ tests/__pycache__
+
 MIN   := $(shell sed -n 's/^min_python *= *//p' settings.ini)
 
 .PHONY: help setup test report tex records lab clean
@@ -33,9 +39,13 @@ lab: setup       ## open the notebooks in JupyterLab
 	@echo 'lab: JupyterLab on nbs'
 	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) nbs
 
-clean:           ## remove runs, caches and uncommitted products; .venv stays
-	@echo 'clean: ignored files of runs, builds, paper and figures'
-	@git clean -fdX -- data/runs paper figures nbs vsrprune tests build dist .pytest_cache .snakemake
+clean:           ## remove runs, caches and products of profiles; .venv, and what was put beside them, stay
+	@echo 'clean: what runs, builds and reports wrote'
+	@git rev-parse --git-dir >/dev/null      # without it nobody knows what is committed
+	@for path in $(MADE) $(PROFILES:%=figures/%) $(PROFILES:%=paper/tables/%) $(PROFILES:%=paper/report-%.pdf) \
+		$(foreach profile,$(PROFILES),$(RUN_FOLDERS:%=data/runs/$(profile)/%)); do \
+		if [ -e "$$path" ] && ! git ls-files --error-unmatch -- "$$path" >/dev/null 2>&1; then echo "removing $$path"; rm -rf -- "$$path"; fi; \
+	done
 
 tex:             ## install TeX where it is missing and apt-get may be used
 	@if command -v latexmk >/dev/null; then exit 0; fi; \

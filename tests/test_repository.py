@@ -124,6 +124,21 @@ def test_nothing_of_one_machine_is_written_down():
     assert not found, f'paths or package indexes of one machine: {found}'
 
 
+def test_make_clean_removes_what_runs_wrote_and_nothing_else(tmp_path):
+    from vsrprune.profiles import RUN_FOLDERS, SHARED_RUNS
+    shutil.copyfile(ROOT/'Makefile', tmp_path/'Makefile')
+    shutil.copytree(ROOT/'data'/'profiles', tmp_path/'data'/'profiles')
+    ours = [f'data/runs/vid4/{name}/made' for name in RUN_FOLDERS] + [f'data/runs/{name}/made' for name in SHARED_RUNS if name != 'eval'] + ['figures/smoke/made.png']
+    users = ['data/runs/vid4/own.ipynb', 'data/runs/eval/record.json', 'figures/mine/plot.png', 'figures/vid4/committed.png']
+    for name in ours + users:
+        (tmp_path/name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path/name).touch()
+    subprocess.run(['git', 'init', '-q'], cwd=tmp_path, check=True)
+    subprocess.run(['git', 'add', 'figures/vid4'], cwd=tmp_path, check=True)
+    subprocess.run(['make', 'clean'], cwd=tmp_path, check=True, capture_output=True)
+    assert [name for name in ours + users if (tmp_path/name).exists()] == users
+
+
 def test_version_and_python_are_told_alike():
     version, python = settings()['version'], settings()['min_python']
     assert f'__version__ = "{version}"' in (ROOT/'vsrprune/__init__.py').read_text()

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['RENAMES', 'BOOKKEEPING', 'AVERAGED', 'Layout', 'BRING', 'RELATIVES', 'PUBLISHED', 'PLAIN', 'FEWER_LEVELS',
            'COMPRESSED', 'CODING', 'VERSIONS', 'FORMAT', 'SQUEEZE', 'our_names', 'their_names', 'sha256', 'published',
-           'Header', 'FlowPlan', 'unparametrise', 'save', 'load', 'header', 'provenance', 'export', 'convert']
+           'Header', 'FlowPlan', 'unparametrise', 'nonfinite_layers', 'nonfinite_text', 'save', 'load', 'header',
+           'provenance', 'export', 'convert']
 
 # %% ../nbs/05_checkpoints.ipynb #7ed2ad67
 import copy
@@ -31,7 +32,7 @@ from .basicvsr import BasicVSR, FlowWidths, Plan
 from .catalogue import CATALOGUE, resolve
 from .catalogue import sha256 as file_sha256
 from .flow import LEVELS, SPyNet, spynet_widths
-from .frames import Document, InputError, replacing
+from .frames import Document, InputError, check_output, replacing
 
 # %% ../nbs/05_checkpoints.ipynb #afbc33ba
 # (in their names, in ours), tried in this order; the last two serve files of a bare SPyNet
@@ -255,6 +256,29 @@ def _check(model, where):
     if odd := sorted(set(shapes(weights).items()) ^ set(shapes(twin.state_dict()).items())):
         raise InputError(f"{where}: not saved: '{odd[0][0]}' of this {type(model).__name__} does not follow from its widths, so the file could not be loaded.")
 
+# %% ../nbs/05_checkpoints.ipynb #137dcca3
+def nonfinite_layers(model:nn.Module)->dict[str, int]:     # how many numbers of each layer, in the network's order
+    "Layers with weights or biases that are NaN or infinite"
+    found = {}
+    for name, value in model.state_dict().items():
+        broken = int((~value.isfinite()).sum()) if value.is_floating_point() else 0
+        layer = name.rpartition('.')[0]
+        if broken: found[layer] = found.get(layer, 0) + broken
+    return found
+
+def nonfinite_text(layers:dict[str, int],     # from `nonfinite_layers`
+                   most:int=3,                # layers that are named
+                  )->str:
+    "The same as half a sentence"
+    named = ', '.join(f"{count:,} in '{name}'" for name, count in list(layers.items())[:most])
+    return f'{sum(layers.values()):,} weights are NaN or infinite: {named}' + f' and {len(layers) - most} more layers'*(len(layers) > most)
+
+def _check_half(model, where):
+    "`InputError` where a finite weight would become infinite in half precision"
+    for name, value in model.state_dict().items():
+        if value.is_floating_point() and (value.isfinite() & value.half().isinf()).any():
+            raise InputError(f"{where}: '{name}' has a weight that half precision cannot hold; keep single precision.")
+
 # %% ../nbs/05_checkpoints.ipynb #4e66c810
 def _bytes(weights, metadata)->bytes:
     "A safetensors file; the library writes metadata in no fixed order, here the same network gives the same bytes"
@@ -284,6 +308,7 @@ def save(model:nn.Module,                  # a BasicVSR or SPyNet of any widths
         if dtype not in (None, torch.float16): raise InputError(f'{path}: a compressed file holds half precision, not {dtype}.')
         weights, metadata = _pack(model), metadata | dict(coding=CODING)
         metadata['sha256'] = _checksum(weights, metadata)
+    if dtype == torch.float16 or compress: _check_half(model, path)
     with replacing(path) as partial: Path(partial).write_bytes(_bytes(weights, metadata))
     return path
 
@@ -317,10 +342,14 @@ def _load_ours(path):
     return _fill(build(), {k: v.float() if v.is_floating_point() else v for k, v in params.items()}, str(path))
 
 # %% ../nbs/05_checkpoints.ipynb #9c44004a
-def load(path:str|Path)->nn.Module:     # a file, or a name of the catalogue
+def load(path:str|Path,         # a file, or a name of the catalogue
+         finite:bool=True,      # refuse weights that are NaN or infinite
+        )->nn.Module:
     "Any supported file to a float32 network in eval mode; raises `InputError` naming the file and what is wrong with it"
     path = resolve(path)
-    return _load_ours(path) if path.suffix == '.safetensors' else _load_foreign(path)
+    model = _load_ours(path) if path.suffix == '.safetensors' else _load_foreign(path)
+    if finite and (broken := nonfinite_layers(model)): raise InputError(f'{path}: {nonfinite_text(broken)}; every frame would come out black or white, so bring a sound file.')
+    return model
 
 def header(path:str|Path)->Header:
     "What one of our files says about itself"
@@ -354,16 +383,20 @@ def convert(source:str|Path,             # any supported file, or a name of the 
             layout:Layout|None=None,     # of a .pth
             half:bool=False,             # store half precision, in half the bytes
             compress:bool=False,         # half precision, zeros and other redundancy squeezed out; ours only
+            force:bool=False,            # replace a target that exists
            )->BasicVSR:
-    "Read a BasicVSR and write it in another layout; the network as it was read"
+    "Read a BasicVSR and write it in another layout; the network as it was read, weights that are not finite included (see `nonfinite_layers`)"
     source, target = resolve(source), Path(target)
+    check_output(target, [source])
+    if target.exists() and not force: raise InputError(f'{target} exists; choose another name, or replace it with --force.')
     if layout not in (None, *Layout.__args__): raise InputError(f"convert: no layout '{layout}'; there are {' and '.join(Layout.__args__)}.")
-    if source.resolve() == target.resolve(): raise InputError(f'{target}: source and target are one file; name another target.')
     if (target.suffix == '.pth') != (layout is not None): raise InputError(f"{target}: a .pth needs a layout ({' or '.join(Layout.__args__)}), a .safetensors has none.")
     if layout and compress: raise InputError(f'{target}: other projects do not read compressed files; a compressed one is named .safetensors.')
-    model = load(source)
+    model = load(source, finite=False)
     if not isinstance(model, BasicVSR): raise InputError(f'{source}: a bare {type(model).__name__}, the part of BasicVSR that estimates motion; bring the file of the whole network, which holds it too.')
-    if layout: export(copy.deepcopy(model).half() if half else model, target, layout)
+    if layout:
+        if half: _check_half(model, target)
+        export(copy.deepcopy(model).half() if half else model, target, layout)
     else:
         about = provenance(source) if source.suffix == '.safetensors' else dict(source=source.name, source_sha256=sha256(source), published=published(source))
         save(model, target, provenance=about, dtype=torch.float16 if half else None, compress=compress)

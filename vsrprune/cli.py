@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['app', 'AsJson', 'WORK', 'NOISE', 'ENDS', 'NETWORK', 'TEX', 'data', 'models', 'main', 'fail', 'tell', 'number_or_word',
-           'told', 'notebook_path', 'check_parameters', 'write_html', 'notebook', 'Progress', 'follow', 'check_cluster',
-           'snakemake', 'alone', 'report', 'train', 'ship', 'estimate', 'records', 'convert', 'info', 'prune',
-           'finetune', 'lighten', 'upscale', 'export', 'check', 'degrade', 'evaluate', 'list_models', 'get_models']
+           'told', 'notebook_path', 'check_executed', 'check_parameters', 'write_html', 'notebook', 'Progress',
+           'follow', 'check_cluster', 'snakemake', 'alone', 'report', 'train', 'ship', 'estimate', 'records', 'convert',
+           'info', 'prune', 'finetune', 'lighten', 'upscale', 'export', 'check', 'degrade', 'evaluate', 'list_models',
+           'get_models']
 
 # %% ../nbs/40_cli.ipynb #af31115e
 import re
@@ -64,6 +65,17 @@ def notebook_path(name:str)->Path:
     if not path.is_file() or path.parent.resolve() != folder: raise InputError(f"no notebook '{name}'; there are {', '.join(sorted(p.stem for p in folder.glob('*.ipynb')))}.")
     return path
 
+def check_executed(path:Path):
+    "`InputError` where an executed notebook, or its page, would take the place of a file that is none"
+    import json
+    from vsrprune.frames import InputError
+    page = path.with_suffix('.html')
+    if not path.exists() and page.exists(): raise InputError(f'{page} would be replaced by the page of the notebook; give another name.')
+    if not path.exists() or not path.stat().st_size: return
+    try: executed = 'papermill' in json.loads(path.read_text(encoding='utf-8'))['metadata']
+    except (OSError, ValueError, KeyError, TypeError): executed = False
+    if not executed: raise InputError(f'{path} exists, and is no notebook that was executed here; give another name.')
+
 def check_parameters(path:Path, given:dict):
     "Raise `InputError` for a parameter that the notebook does not have"
     import papermill
@@ -103,6 +115,7 @@ def notebook(name:Annotated[str, typer.Argument(help='A notebook of nbs/experime
         try: given = {key: yaml.safe_load(value) for key, value in (p.split('=', 1) for p in parameters or [])}
         except yaml.YAMLError as e: raise InputError(f"a parameter's value is not valid YAML ({' '.join(str(e).split())}).") from None
         check_parameters(path, given)
+        check_executed(output)
         try: output.parent.mkdir(parents=True, exist_ok=True); output.open('a').close()
         except OSError as e: raise InputError(f'{output}: the executed notebook cannot be written there ({e.strerror}).') from None
     typer.echo(f'{output.stem}: running', err=True)
@@ -235,7 +248,7 @@ def _check_kept(of, complaint:str):
 def _begin(wanted, checkpoint:str, rerun:bool, extend:bool=False)->dict[str, str]:
     "Make a profile's folder ready, check what is needed before anything is computed; settings of the Snakefile"
     from vsrprune.frames import InputError
-    from vsrprune.profiles import Profile
+    from vsrprune.profiles import RUN_FOLDERS, Profile
     if extend and (rerun or checkpoint): raise InputError('to extend is to go on from records that are kept; it goes neither with a rerun nor with another network.')
     if wanted.beside: _check_kept(Profile.load(wanted.beside), f"profile {wanted.name} quotes '{wanted.beside}', of which {{n}} records are not kept, {{first}} for one; run that profile's report and `make records PROFILE={wanted.beside}`.")
     if not (rerun or extend or checkpoint) and wanted.committed and wanted.kept.is_dir():
@@ -255,7 +268,8 @@ def _begin(wanted, checkpoint:str, rerun:bool, extend:bool=False)->dict[str, str
         for warning in said: typer.echo(str(warning.message), err=True)
         from vsrprune.experiments import source_network
         source_network(wanted, checkpoint)
-    if anew: shutil.rmtree(wanted.runs, ignore_errors=True)     # nothing is thrown away before all is there to make it anew
+    if anew:      # nothing is thrown away before all is there to make it anew, and what no run wrote stays
+        for folder in RUN_FOLDERS: shutil.rmtree(wanted.runs/folder, ignore_errors=True)
     if extend:
         from vsrprune.experiments import take_up
         typer.echo(f'report: {len(take_up(wanted))} records taken up from {wanted.kept}', err=True)
@@ -364,6 +378,7 @@ def convert(source:Annotated[str, typer.Argument(help=NETWORK)],
             layout:Annotated[str|None, typer.Option(help="Of a .pth: 'basicsr' or 'mmagic'.")] = None,
             half:Annotated[bool, typer.Option('--half', help='Store half precision, in half the bytes.')] = False,
             compress:Annotated[bool, typer.Option('--compress', help='Half precision, and zeros take next to no room; ours only.')] = False,
+            force:Annotated[bool, typer.Option('--force', help='Replace an output that exists.')] = False,
             as_json:AsJson = False):
     """Bring a checkpoint into another layout; nothing in it is run.
 
@@ -372,8 +387,9 @@ def convert(source:Annotated[str, typer.Argument(help=NETWORK)],
     with told():
         from vsrprune import checkpoints, cost
         known = checkpoints.published(source)
-        model = checkpoints.convert(source, output, layout, half, compress)
-        tell(f'{output}: {known or "BasicVSR"}, {cost.params(model):,} parameters, {output.stat().st_size/1e6:.1f} MB', as_json, output=output, known_as=known, params=cost.params(model), bytes=output.stat().st_size)
+        model = checkpoints.convert(source, output, layout, half, compress, force)
+        if broken := checkpoints.nonfinite_layers(model): typer.secho(f'{output}: {checkpoints.nonfinite_text(broken)}.', fg='red', err=True)
+        tell(f'{output}: {known or "BasicVSR"}, {cost.params(model):,} parameters, {output.stat().st_size/1e6:.1f} MB', as_json, output=output, known_as=known, params=cost.params(model), bytes=output.stat().st_size, nonfinite=broken)
 
 # %% ../nbs/40_cli.ipynb #b9654b71
 @app.command()
@@ -394,9 +410,13 @@ def info(file:Annotated[str, typer.Argument(help=NETWORK)],
         if not (sides := re.fullmatch(r'(\d+)x(\d+)', size)): raise InputError(f"--size is height x width in pixels, such as 180x320; got '{size}'.")
         found = explain_file(file, tuple(map(int, sides.groups())))
         if picture and 'plan' not in found: raise InputError(f"{file}: a bare {found['network']}, which has no picture; give a whole network.")
+        if picture and picture.exists(): raise InputError(f'{picture} exists; give another name.')
         if picture: save_widths(Plan(**found['plan']), picture)
     if as_json: return typer.echo(json.dumps(found))
     stored = found['file']
+    if found['nonfinite']:
+        from vsrprune.checkpoints import nonfinite_text
+        typer.secho(f"{file}: {nonfinite_text(found['nonfinite'], most=len(found['nonfinite']))}; it restores nothing.", fg='red', err=True)
     typer.echo(f"{file}: {found['network']}{', ' + found['kind'] if 'kind' in found else ''}{', ' + stored['published'] if stored['published'] else ''}; {stored['bytes']/1e6:.2f} MB, layout of {stored['layout']}{', compressed' if stored['compressed'] else ''}, sha256 {stored['sha256'][:12]}")
     typer.echo(f"{found['params']:,} parameters, {100*found['zeros']:.1f} % of the weights zero")
     if 'plan' in found:
@@ -496,8 +516,9 @@ def upscale(source:Annotated[Path, typer.Argument(help='A video, or a folder of 
         from vsrprune.frames import InputError
         from vsrprune.streaming import DTYPES, upscale_file
         if dtype not in DTYPES: raise InputError(f"--dtype is one of {', '.join(DTYPES)}, not '{dtype}'.")
-        try: done = upscale_file(source, output, model, start, frames, fps, cuts, sound, compare, force, not as_json, dtype=DTYPES[dtype], segment=segment, look_ahead=look_ahead, tile=tile)
-        except KeyboardInterrupt: raise InputError(f'{output}: interrupted; what is finished lies in {output}.parts, and the same command goes on with it.') from None
+        try: done = upscale_file(source, output, model, start, frames, fps, cuts, sound, compare, force, not as_json, lambda text: typer.echo(text, err=True),
+                                 dtype=DTYPES[dtype], segment=segment, look_ahead=look_ahead, tile=tile)
+        except KeyboardInterrupt: raise InputError(f'{output}: interrupted; the same command resumes with what is finished in {output}.parts.') from None
     if done['missing']: typer.secho(f"{source} was cut short: it ends after {done['frames']} frames, about {done['missing']} early.", fg='red', err=True)
     if as_json: typer.echo(json.dumps(done))
     else: typer.echo(f"{output}: {done['frames']} frames of {done['size'][1]}x{done['size'][0]}, {len(done['cuts']) + 1} scene{'s from frames ' + ', '.join(map(str, [start, *done['cuts']])) if done['cuts'] else ''}, {done['frames_per_second']:.2f} frames per second{', ' + str(done['resumed']) + ' of them there already' if done['resumed'] else ''}")
@@ -571,8 +592,9 @@ def evaluate(model:Annotated[str, typer.Option(help=NETWORK)],
     """
     with told():
         from vsrprune.evaluation import clip_table, evaluate_file, protocol_text
-        from vsrprune.frames import repo_root
-        from vsrprune.results import write_text
+        from vsrprune.frames import InputError, repo_root
+        from vsrprune.results import is_record, write_text
+        if record and record.exists() and not is_record(record): raise InputError(f'{record} exists, and is no record; give another name.')
         found, floor, scores = evaluate_file(model, data, frames, progress=lambda clip: typer.echo(f'{clip.name}: {clip.psnr:.2f} dB', err=True))
         digits = dict(ssim='.4f', bicubic_ssim='.4f', frames='.0f')
         table = clip_table(scores, floor)

@@ -9,6 +9,7 @@ __all__ = ['PAGE', 'FIGURE', 'enlarged', 'side_by_side', 'slider_page', 'checked
 import base64
 import html
 import io
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
@@ -22,11 +23,11 @@ def enlarged(frame:np.ndarray, size:tuple[int, int])->np.ndarray:
     "A frame (h, w, 3) uint8 at another (height, width), bicubic: what a player would show"
     return np.asarray(Image.fromarray(frame).resize(size[::-1], Image.Resampling.BICUBIC))
 
-def side_by_side(before, after, path:str|Path, fps=None)->Path:
+def side_by_side(before, after, path:str|Path, fps=None, aspect:Fraction=Fraction(1))->Path:
     "A video with the clip before, enlarged, to the left and after to the right; (t, h, w, 3) uint8 each, in memory or opened"
     if len(before) != len(after): raise InputError(f'{path}: there are {len(before)} frames before and {len(after)} after; compare the same stretch.')
     size = tuple(after.shape[1:3])
-    return write_clip((np.concatenate([enlarged(a, size), b], 1) for a, b in zip(before, after)), path, fps)
+    return write_clip((np.concatenate([enlarged(a, size), b], 1) for a, b in zip(before, after)), path, fps, aspect=aspect)
 
 # %% ../nbs/18_compare.ipynb #8b13cd58
 PAGE = """<!doctype html>
@@ -59,12 +60,14 @@ def _embedded(frame):
     Image.fromarray(frame).save(held, 'png', optimize=True)
     return f'data:image/png;base64,{base64.b64encode(held.getvalue()).decode()}'
 
-def slider_page(before, after, path:str|Path, what:str='restored', title:str='Before and after', frames:int=6)->Path:
+def slider_page(before, after, path:str|Path, what:str='restored', title:str='Before and after', frames:int=6, aspect:Fraction=Fraction(1))->Path:
     "A page with a slider over each of some frames, evenly spread; clips as for `side_by_side`"
     if len(before) != len(after): raise InputError(f'{path}: there are {len(before)} frames before and {len(after)} after; compare the same stretch.')
     wanted = np.unique(np.linspace(0, len(after) - 1, frames).round().astype(int))
     size, figures = tuple(after.shape[1:3]), []
-    for i in map(int, wanted): figures.append(FIGURE.format(i=i, before=_embedded(enlarged(before[i:i+1][0], size)), after=_embedded(after[i:i+1][0])))
+    shown = size[0], round(size[1]*aspect)      # a page has square pixels
+    def embedded(frame): return _embedded(frame if frame.shape[:2] == shown else enlarged(frame, shown))
+    for i in map(int, wanted): figures.append(FIGURE.format(i=i, before=embedded(before[i:i+1][0]), after=embedded(after[i:i+1][0])))
     scale = after.shape[2]/before.shape[2]
     page = PAGE.format(title=html.escape(title), what=html.escape(what), scale=f'{scale:g}', width=max(size[1], 480), figures='\n'.join(figures))
     with replacing(path) as beside: Path(beside).write_text(page, encoding='utf-8')
@@ -77,7 +80,7 @@ def checked_comparison(path:str|Path, force:bool=False)->Path:
     if path.exists() and not force: raise InputError(f'{path} exists; choose another name, or replace it with --force.')
     return path
 
-def compare_clips(before, after, path:str|Path, what:str='restored', title:str='Before and after', fps=None)->Path:
-    "A page or a video, as the suffix says"
-    if Path(path).suffix.lower() == '.html': return slider_page(before, after, path, what, title)
-    return side_by_side(before, after, path, fps)
+def compare_clips(before, after, path:str|Path, what:str='restored', title:str='Before and after', fps=None, aspect:Fraction=Fraction(1))->Path:
+    "A page or a video, as the suffix says; `aspect` is the width of a pixel over its height"
+    if Path(path).suffix.lower() == '.html': return slider_page(before, after, path, what, title, aspect=aspect)
+    return side_by_side(before, after, path, fps, aspect)

@@ -112,12 +112,12 @@ def explain_file(path:str|Path,                        # as `checkpoints.load` t
                 )->dict:                               # plain values: network, file, cost, zeros, plan, provenance
     "What a checkpoint is"
     path = resolve(path)
-    model = checkpoints.load(path)
+    model = checkpoints.load(path, finite=False)
     ours = path.suffix == '.safetensors'
     header = checkpoints.header(path) if ours else None
     macs = cost.macs(model, size) if isinstance(model, BasicVSR) else None
     stored = dict(bytes=path.stat().st_size, sha256=checkpoints.sha256(path), layout='vsrprune' if ours else 'another project', compressed=bool(header and header.coding), published=checkpoints.published(path))
-    told = dict(network=type(model).__name__, file=stored, params=cost.params(model), zeros=round(sparsity(model), 4))
+    told = dict(network=type(model).__name__, file=stored, params=cost.params(model), zeros=round(sparsity(model), 4), nonfinite=checkpoints.nonfinite_layers(model))
     if macs: told |= dict(params_flow=cost.params(model.spynet), zeros_without_flow=round(sparsity(model, 'spynet.'), 4), macs=macs.network, macs_flow=macs.flow, size=list(size), kind=_method(model), plan=Plan.of(model).model_dump())
     return told | (dict(provenance=json.loads(header.provenance)) if header else {})
 

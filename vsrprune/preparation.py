@@ -115,14 +115,14 @@ def check_reds(root:str|Path, frames:int=100)->RedsCheck:
 
 # %% ../nbs/08_preparation.ipynb #ebf6533e
 def _cleared(target:Path):
-    "Make room for a clip of the test tree: a link is ours to remove, a folder is not, since `replacing` follows links"
-    if target.is_symlink(): target.unlink()
-    elif target.exists(): raise InputError(f'{target} is there and is no link; move it away first.')
+    "Make room for a clip of the test tree; what is there already is somebody's"
+    if target.is_symlink() or target.exists(): raise InputError(f'{target} is there already; move it away first.')
     try: target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as e: raise InputError(f'{target.parent}: cannot be made ({e.strerror}).') from None
 
 def _linked(source:Path, target:Path):
-    "A clip of the test tree as a link"
+    "A clip of the test tree as a link; one that leads there already is kept"
+    if target.is_symlink() and target.resolve() == source.resolve(): return
     _cleared(target)
     try: target.symlink_to(os.path.relpath(source.resolve(), target.parent.resolve()), target_is_directory=True)
     except OSError as e: raise InputError(f'{target}: no link can be made there ({e.strerror}); choose a folder on a disk that has links.') from None

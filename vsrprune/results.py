@@ -7,8 +7,8 @@ __all__ = ['Share', 'Count', 'METHODS', 'STAGES', 'PAPER', 'VARIANTS', 'SIZES', 
            'AWARE_FORMS', 'DECIBEL', 'SIMILARITY', 'FORMATS', 'HEADINGS', 'ABLATION', 'SWEEP_HEADINGS',
            'WEIGHT_HEADINGS', 'AWARE_HEADINGS', 'LEVEL_DROPS', 'NAMED', 'PRINT_STYLE', 'LOOKS', 'PARTS', 'METHOD_LOOKS',
            'WAYS', 'ClipScores', 'RecordScores', 'Speedup', 'Cost', 'option_words', 'record_name', 'Record',
-           'write_text', 'write_record', 'read_records', 'keep_records', 'select', 'fair_reference', 'fair_drop',
-           'paper', 'compare', 'unstructured_table', 'structured_table', 'described', 'sweep_table',
+           'write_text', 'write_record', 'read_records', 'is_record', 'keep_records', 'select', 'fair_reference',
+           'fair_drop', 'paper', 'compare', 'unstructured_table', 'structured_table', 'described', 'sweep_table',
            'described_weights', 'weights_table', 'described_aware', 'aware_table', 'levels_measured', 'levels_table',
            'best_levels', 'level_drops', 'printed', 'count', 'giga', 'percent', 'latex_text', 'tabular', 'to_latex',
            'psnr_by_frame', 'ablation_table', 'ablation_latex', 'weights_latex', 'aware_latex', 'sweep_latex',
@@ -139,9 +139,14 @@ def read_records(folder:str|Path,
     return records
 
 # %% ../nbs/30_results.ipynb #db3318a0
+def is_record(file:Path)->bool:
+    "Whether a file is a record, which newer records may replace"
+    try: return Record.from_json(file.read_text(encoding='utf-8')).name == file.stem
+    except (OSError, UnicodeDecodeError, InputError): return False
+
 def keep_records(records:Iterable[Record], folder:str|Path)->list[Record]:
-    "Make these records, and nothing else, the content of a folder"
-    with replacing(folder) as beside:
+    "Make these records, and nothing else, the content of a folder; `InputError` where it holds anything but records"
+    with replacing(folder, is_record) as beside:
         for record in records: write_record(record, beside)
     return list(records)
 

@@ -24,7 +24,7 @@ from .datasets import Pair, evenly
 from .evaluation import pairs_at
 from .experiments import teacher_of, validation_psnr
 from .flow import LEVELS
-from .frames import InputError, repo_root
+from .frames import InputError, check_output, repo_root
 from .results import write_text
 from .structured import Target, allocate, channel_scores, cut, level_table, without_levels
 from .training import Teacher, finetune, finetuning_recipe
@@ -128,9 +128,10 @@ def shrink(dense:BasicVSR,                     # left as it is
                   psnr_dense, psnr_pruned, psnr_repaired, psnr, tuple(p.name for p in held_out), time.perf_counter() - started, left_out)
 
 # %% ../nbs/35_shrink.ipynb #d7ab2f0d
-def _checked(output, force)->Path:
-    "Where a network may be written; `InputError` where not"
+def _checked(output, force, *sources)->Path:
+    "Where a network may be written; `InputError` where not, or where it would take the place of one it comes from"
     output = Path(output)
+    check_output(output, sources)
     if output.suffix != '.safetensors': raise InputError(f'{output}: networks are written as .safetensors; `vsrprune convert` brings them into other layouts.')
     if output.is_dir(): raise InputError(f'{output} is a folder; name a file.')
     if output.exists() and not force: raise InputError(f'{output} exists; give another name, or --force to replace it.')
@@ -152,7 +153,7 @@ def shrink_file(model:str|Path,                # a checkpoint of any layout, or 
                 **options,                     # of `shrink`
                )->Shrunk:
     "Shrink a checkpoint into our format, in half precision; `InputError` says how near it came where the drop is too large"
-    output = _checked(output, force)
+    output = _checked(output, force, model)
     if max_drop is not None and not max_drop >= 0: raise InputError(f'max_drop is what may be lost, in dB, 0 or more; got {max_drop:g}.')
     dense = _whole(model)
     found = shrink(dense, pairs_at(data, split='train'), pairs_at(data, split='validation'), target, **options)
@@ -189,7 +190,7 @@ def finetune_file(model:str|Path,            # a checkpoint of any layout, or a 
                   note:Callable|None=None,   # as for `shrink`
                  )->Tuned:
     "Fine-tune a checkpoint into our format, in half precision; resumes what was interrupted"
-    output, student, taught = _checked(output, force), _whole(model), teacher and _whole(teacher)
+    output, student, taught = _checked(output, force, model, teacher), _whole(model), teacher and _whole(teacher)
     pairs, held_out, recipe = pairs_at(data, split='train'), pairs_at(data, split='validation'), finetuning_recipe(iterations, lr, seed, batch)
     about = dict(finetuned=asdict(recipe), teacher=teacher and checkpoints.sha256(teacher))
     alive = Masks.of(student)
@@ -227,7 +228,7 @@ def lighten_file(model:str|Path,                  # a checkpoint of any layout, 
                  note:Callable|None=None,         # as for `shrink`
                 )->Lightened:
     "Leave coarse levels of SPyNet out of a checkpoint, into our format, in half precision"
-    output, whole = _checked(output, force), _whole(model)
+    output, whole = _checked(output, force, model), _whole(model)
     small, left_out = _without_levels(whole, levels, pairs_at(data, split='train'), frames, note or (lambda text: None))
     held_out = pairs_at(data, split='validation')
     found = Lightened(small, left_out, cost.params(small), cost.params(whole), validation_psnr(whole, held_out), validation_psnr(small, held_out), tuple(p.name for p in held_out))

@@ -6,6 +6,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from vsrprune.catalogue import locate
 from vsrprune.profiles import ABLATED, Profile
 from vsrprune.results import record_name
 
@@ -14,7 +15,7 @@ NAME = P.name
 RUNS, TABLES, FIGURES = f'data/runs/{NAME}', f'paper/tables/{NAME}', f'figures/{NAME}'
 PROFILE = f'data/profiles/{NAME}.yaml'
 KEPT = f'data/records/{NAME}' if config.get('kept') else ''
-CHECKPOINT = config.get('checkpoint') or P.checkpoint or ''
+CHECKPOINT = config.get('checkpoint') or P.checkpoint and str(locate(P.checkpoint) or P.checkpoint) or ''
 # the executed notebook is the log of its rule: it stays when a cell fails, with a red mark where
 VSRPRUNE = shlex.quote(str(Path(sys.executable).with_name('vsrprune')))
 RUN = f'OMP_NUM_THREADS={{threads}} {VSRPRUNE} notebook {{rule}} {{log}} profile={NAME}'

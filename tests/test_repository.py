@@ -165,3 +165,14 @@ def test_readme_shows_the_scores_of_the_cards():
     for name, *shown in rows:
         card = (ROOT/'data'/'weights'/f'{name}.md').read_text(encoding='utf-8')
         assert shown == [re.search(rf'^\| {data} +\| mean +\| +([\d.]+) ', card, re.M)[1] for data in ('vid4', 'stills')]
+
+
+def test_readme_shows_the_published_networks_as_the_catalogue_has_them():
+    from vsrprune.catalogue import CATALOGUE
+    rows = re.findall(r'^\| `(basicvsr-\S+)` \|(.*)\|$', (ROOT/'README.md').read_text(encoding='utf-8'), re.M)
+    assert [name for name, _ in rows] == list(CATALOGUE)
+    for name, row in rows:
+        cells, entry = [cell.strip() for cell in row.split('|')], CATALOGUE[name]
+        score = f'{entry.score.data} {entry.score.psnr:.2f} dB / {entry.score.ssim:.4f}'
+        assert [cells[0], *cells[2:]] == [entry.training, score, f'{entry.params:,}', entry.licence]
+        assert f'({entry.degradation})' in cells[1]

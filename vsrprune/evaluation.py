@@ -21,6 +21,7 @@ from torch import nn
 
 from . import checkpoints, cost
 from .basicvsr import BasicVSR, Plan, restore
+from .catalogue import resolve
 from .datasets import Pair, clip_pairs
 from .experiments import clips, commit, costs, environment
 from .flow import LEVELS
@@ -78,7 +79,7 @@ def evaluate_file(path:str|Path,             # of a network, as `checkpoints.loa
                   progress=None,             # called with the score of each clip
                  )->tuple[Record, Scores, Scores]:
     "Score a network and bicubic on every clip of a data set: the network's record, the scores of bicubic, the scores of the network"
-    started, path = time.perf_counter(), Path(path)
+    started, name, path = time.perf_counter(), Path(path).stem, resolve(path)
     model = checkpoints.load(path)
     if not isinstance(model, BasicVSR): raise InputError(f'{path}: a bare {type(model).__name__} restores nothing; give the file of a whole network.')
     model = model.to('cuda' if torch.cuda.is_available() else 'cpu', memory_format=torch.channels_last)
@@ -92,7 +93,7 @@ def evaluate_file(path:str|Path,             # of a network, as `checkpoints.loa
         rows.append([evaluate(restorer, [pair], protocol, told, temporal).clips[0] for restorer, told in ((bicubic, None), (restored, progress))])
     floor, scores = (Scores(list(side)) for side in zip(*rows))
     about = (dict(frames=frames) if frames else {}) | (dict(split=split) if split else {})
-    record = Record(experiment='eval', profile='eval', model=path.stem, baseline_sha256=checkpoints.sha256(path), method=(method := _method(model)), stage='dense' if method == 'dense' else 'pruned', options=about, data=data, protocol=protocol, scores=scores.to_dict(),
+    record = Record(experiment='eval', profile='eval', model=name, baseline_sha256=checkpoints.sha256(path), method=(method := _method(model)), stage='dense' if method == 'dense' else 'pruned', options=about, data=data, protocol=protocol, scores=scores.to_dict(),
                     cost=costs_of, env=environment(), commit=commit(), seconds=round(time.perf_counter() - started, 1))
     return record, floor, scores
 
@@ -110,7 +111,8 @@ def explain_file(path:str|Path,                        # as `checkpoints.load` t
                  size:tuple[int, int]=(180, 320),      # low-resolution frame that MACs are counted for
                 )->dict:                               # plain values: network, file, cost, zeros, plan, provenance
     "What a checkpoint is"
-    path, model = Path(path), checkpoints.load(path, finite=False)
+    path = resolve(path)
+    model = checkpoints.load(path, finite=False)
     ours = path.suffix == '.safetensors'
     header = checkpoints.header(path) if ours else None
     macs = cost.macs(model, size) if isinstance(model, BasicVSR) else None

@@ -34,6 +34,7 @@ import torch
 from safetensors import safe_open
 
 from . import checkpoints, cost, unstructured
+from .catalogue import resolve
 from .basicvsr import BasicVSR, Plan, restore
 from .calibration import RIDGE, calibration_clips, wide_clips
 from .cost import Timings
@@ -91,8 +92,9 @@ def _is_shipped(path:Path)->bool:
 
 def source_network(profile:Profile, checkpoint:str='')->tuple[Path, BasicVSR]:
     "What a profile's dense network is made from, its own file or the one the user names, and the network without the levels it is to do without; `InputError` where that cannot be"
-    source = repo_root()/(checkpoint or profile.checkpoint or '')
-    if source == repo_root(): raise InputError(f'profile {profile.name} names no checkpoint; bring one: make report PROFILE={profile.name} CHECKPOINT=path/to/file.pth')
+    named = checkpoint or profile.checkpoint
+    if not named: raise InputError(f'profile {profile.name} names no checkpoint; bring one: make report PROFILE={profile.name} CHECKPOINT=path/to/file.pth')
+    source = resolve(named, repo_root())
     model = checkpoints.load(source)
     if not isinstance(model, BasicVSR): raise InputError(f'{source}: a bare {type(model).__name__}; the report needs a whole BasicVSR.')
     try: return source, without_levels(model, profile.levels) if profile.levels else model

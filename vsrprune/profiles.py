@@ -179,7 +179,7 @@ class Asked(Document):
     pictures: str = 'stills'                    # whose frames figures show
     clip_frames: Positive|None = None           # at most so many frames of each evaluation clip; default all
     model: str                                  # name of the dense network in records
-    checkpoint: str|None = None                 # its file, from the repository's root; none: the user brings it
+    checkpoint: str|None = None                 # its file, from the repository's root, or a name of the catalogue; none: the user brings it
     levels: Annotated[int, Field(ge=0, lt=6, strict=True)] = 0      # coarsest levels of SPyNet it is to do without; see `structured.without_levels`
     finetuning: Finetuning = Finetuning()
     unstructured: dict[Scope, Ratios] = {}      # shares of weights to prune by magnitude, by scope

@@ -144,7 +144,7 @@ def _whole(path)->BasicVSR:
     return model
 
 # %% ../nbs/35_shrink.ipynb #709e73c2
-def shrink_file(model:Path,                    # a checkpoint of any layout
+def shrink_file(model:str|Path,                # a checkpoint of any layout, or a name of the catalogue
                 data:str,                      # 'stills' or a path of clips; every tenth is held out
                 target:str,
                 output:Path,
@@ -178,10 +178,10 @@ class Tuned:
         "In one sentence"
         return f'{self.iterations:,} iterations{" with a teacher"*bool(self.teacher)}; on {len(self.held_out)} held-out clips {self.psnr_before:.2f} dB before, {self.psnr:.2f} after{"" if self.psnr >= self.psnr_before else ": worse, so a lower learning rate may serve"}'
 
-def finetune_file(model:Path,                # a checkpoint of any layout
+def finetune_file(model:str|Path,            # a checkpoint of any layout, or a name of the catalogue
                   data:str,                  # 'stills' or a path of clips; every tenth is held out
                   output:Path,
-                  teacher:Path|None=None,    # a checkpoint of any layout; what it makes of the clips is learnt too
+                  teacher:str|Path|None=None,      # likewise; what it makes of the clips is learnt too
                   iterations:int=1000,
                   lr:float=2e-4,
                   seed:int=0,
@@ -219,7 +219,7 @@ class Lightened:
         what = f'{self.levels} of {LEVELS} levels of SPyNet left out, {1 - self.params/self.params_before:.0%} of the parameters' if self.levels else 'no level of SPyNet left out'
         return f'{what}; on {len(self.held_out)} held-out clips {self.psnr_before:.2f} dB before, {self.psnr:.2f} after'
 
-def lighten_file(model:Path,                      # a checkpoint of any layout
+def lighten_file(model:str|Path,                  # a checkpoint of any layout, or a name of the catalogue
                  data:str,                        # 'stills' or a path of clips; every tenth is held out
                  output:Path,
                  levels:int|Literal['best']='best',   # as for `shrink`

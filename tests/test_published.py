@@ -1,0 +1,65 @@
+"The published networks themselves: they load, restore, and go to MMagic's layout and back. Fetched where they are not here; skipped, with what was wrong, where they cannot be"
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+
+from vsrprune import checkpoints, cost
+from vsrprune.basicvsr import restore
+from vsrprune.catalogue import CATALOGUE, fetch
+from vsrprune.frames import InputError, read_clip, shared_folder
+from vsrprune.metrics import bicubic, psnr
+
+
+@cache
+def attempt(name):
+    "The file of a published network, or why there is none; processes that run side by side wait for the one that fetches"
+    try: return fetch([name])[0]
+    except InputError as e: return f'{name} is not here and cannot be fetched: {e}'
+
+
+def fetched(name):
+    "The file of a published network; where it cannot be had, the test is skipped"
+    file = attempt(name)
+    if isinstance(file, str): pytest.skip(file)
+    return file
+
+
+@pytest.fixture(params=CATALOGUE)
+def name(request):
+    "Each published network in turn, once it is here"
+    fetched(request.param)
+    return request.param
+
+
+def test_loads(name):
+    model = checkpoints.load(name)
+    assert cost.params(model) == CATALOGUE[name].params
+    assert all(value.dtype == torch.float32 for value in model.parameters())
+
+
+def test_goes_to_mmagic_and_back_without_a_bit_changed(name, tmp_path):
+    checkpoints.convert(name, tmp_path/'mmagic.pth', 'mmagic')
+    checkpoints.convert(tmp_path/'mmagic.pth', tmp_path/'basicsr.pth', 'basicsr')
+    before = torch.load(fetched(name), weights_only=True)['params']
+    after = torch.load(tmp_path/'basicsr.pth', weights_only=True)['params']
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_the_network_of_reds_restores_a_clip():
+    fetched('basicvsr-reds4')
+    if shared_folder() is None: pytest.skip('../shared is not here')
+    lq = read_clip(shared_folder()/'video'/'demo_lr')[:3, 20:84, 40:136]
+    sr = restore(checkpoints.load('basicvsr-reds4'), lq)
+    assert sr.shape == (3, 256, 384, 3) and sr.dtype == np.uint8
+    # the same picture as bicubic's, and sharper
+    enlarged = bicubic(lq)
+    assert psnr(sr, enlarged).min() > 20
+    assert sharpness(sr) > 1.1*sharpness(enlarged)
+
+
+def sharpness(clip):
+    "Mean difference of neighbouring pixels in a row"
+    return np.abs(np.diff(np.asarray(clip, float), axis=2)).mean()

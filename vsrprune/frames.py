@@ -630,6 +630,13 @@ def _write_video(frames:Iterator[np.ndarray], path:Path, fps:Fraction, sound:Sou
 # %% ../nbs/00_frames.ipynb #47034db7
 VIDEOS = '.mkv', '.mp4', '.mov'
 
+def _is_video(path:Path, sound:Sound|None)->bool:
+    "Whether a clip is written as a video, else as a folder; `InputError` for what is neither, or for a folder with sound"
+    if path.suffix.lower() in VIDEOS: return True
+    if sound: raise InputError(f'{path} would be a folder of images, which holds no sound; write a video, or leave the sound out')
+    if path.suffix and not path.is_dir(): raise InputError(f'{path} has a suffix that is not written here; use {", ".join(VIDEOS)}, or a folder name without a dot')
+    return False
+
 def write_clip(clip:Iterable,   # (t, h, w, 3) uint8 RGB, or any iterable of (h, w, 3) uint8 frames; for a video also uint16
                path:str|Path,   # no suffix: a folder of PNG; `.mkv`: lossless FFV1; `.mp4`, `.mov`: H.264 to look at, of 10 bits where frames are uint16, which not every player can show
                fps:float|Fraction|None=None, # frames per second of a video; None: the clip's own, else 25
@@ -642,10 +649,7 @@ def write_clip(clip:Iterable,   # (t, h, w, 3) uint8 RGB, or any iterable of (h,
     path = Path(path)
     fps = Fraction(fps or getattr(clip, 'fps', None) or 25).limit_denominator(1001)
     if fps <= 0: raise InputError(f'fps={fps} is not a frame rate')
-    video = path.suffix.lower() in VIDEOS
-    if sound and not video: raise InputError(f'{path} would be a folder of images, which holds no sound; write a video, or leave the sound out')
-    if path.suffix and not video and not path.is_dir():
-        raise InputError(f'{path} has a suffix that is not written here; use {", ".join(VIDEOS)}, or a folder name without a dot')
+    video = _is_video(path, sound)
     with replacing(path, is_our_frame) as beside:
         if video: _write_video(_checked(clip, deep=True), beside, fps, sound, colour, aspect)
         else: _write_folder(_checked(clip), beside)
@@ -691,8 +695,9 @@ def join_clips(parts:list[Path],      # that `write_clip` wrote: all folders, or
     path, parts = Path(path), list(map(Path, parts))
     if not parts: raise InputError(f'{path}: there are no parts to join')
     check_output(path, parts)
+    video = _is_video(path, sound)
     with replacing(path, is_our_frame) as beside:
-        if path.suffix.lower() in VIDEOS: _join_videos(parts, beside, Fraction(fps or open_clip(parts[0]).fps), sound, times)
+        if video: _join_videos(parts, beside, Fraction(fps or open_clip(parts[0]).fps), sound, times)
         else: _join_folders(parts, beside)
     return path
 

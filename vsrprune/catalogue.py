@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from .frames import Document, InputError, replacing, repo_root
 
 # %% ../nbs/04_catalogue.ipynb #4f0fa879
@@ -207,19 +209,19 @@ def _download(entry:Published, folder:Path)->Path:
 @contextmanager
 def _locked(folder:Path, note:Callable)->Iterator:
     "Hold the cache folder; a second process waits. What the disk refuses meanwhile is an `InputError`"
-    import fcntl
+    lock = FileLock(folder/'.lock')
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with open(folder/'.lock', 'w') as lock:
-            try: fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                note(f'another process is fetching into {folder}; waiting for it')
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            for left in folder.glob('.download-*'): shutil.rmtree(left, ignore_errors=True)      # of a killed one
-            yield
+        try: lock.acquire(timeout=0)
+        except Timeout:
+            note(f'another process is fetching into {folder}; waiting for it')
+            lock.acquire()
+        for left in folder.glob('.download-*'): shutil.rmtree(left, ignore_errors=True)      # of a killed one
+        yield
     except OSError as e:
         raise InputError(f'{folder}: networks cannot be put there ({e.strerror}: {e.filename or folder}); '
                          'set VSRPRUNE_CACHE to a folder that can be written.') from None
+    finally: lock.release()
 
 def _bring(missing:list[Published], source:Path|None, folder:Path, note:Callable):
     "Take entries from a file, or download each wheel once and take them from there"

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from .basicvsr import BasicVSR, Plan
+from .catalogue import resolve
 from .checkpoints import load, sha256
 from .fast import in_one_pass
 from .flow import warp
@@ -112,7 +113,7 @@ def export_file(model:str|Path,              # a checkpoint, dense or pruned
     "Write a network for another runtime, checked against torch; `InputError` where that is not possible, and then nothing is written"
     folder = Path(folder)
     if form not in FORMATS: raise InputError(f"export: a format is one of {', '.join(FORMATS)}, got '{form}'.")
-    check_output(folder, [model])
+    check_output(folder, [resolve(model)])
     if folder.exists() and not force: raise InputError(f'{folder} exists; choose another name, or replace it with --force.')
     check_replaceable(folder, is_our_graph)
     if form == 'onnx': _needed('onnx', 'onnxscript', 'onnxruntime')

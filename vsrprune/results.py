@@ -141,8 +141,9 @@ def read_records(folder:str|Path,
 # %% ../nbs/30_results.ipynb #db3318a0
 def is_record(file:Path)->bool:
     "Whether a file is a record, which newer records may replace"
-    try: return Record.from_json(file.read_text(encoding='utf-8')).name == file.stem
+    try: Record.from_json(file.read_text(encoding='utf-8'))
     except (OSError, UnicodeDecodeError, InputError): return False
+    return True
 
 def keep_records(records:Iterable[Record], folder:str|Path)->list[Record]:
     "Make these records, and nothing else, the content of a folder; `InputError` where it holds anything but records"

@@ -20,6 +20,7 @@ import torch
 from . import checkpoints, cost
 from .basicvsr import BasicVSR
 from .calibration import calibration_clips, wide_clips
+from .catalogue import resolve
 from .datasets import Pair, evenly
 from .evaluation import pairs_at
 from .experiments import teacher_of, validation_psnr
@@ -131,7 +132,7 @@ def shrink(dense:BasicVSR,                     # left as it is
 def _checked(output, force, *sources)->Path:
     "Where a network may be written; `InputError` where not, or where it would take the place of one it comes from"
     output = Path(output)
-    check_output(output, sources)
+    check_output(output, [resolve(source) for source in sources if source])
     if output.suffix != '.safetensors': raise InputError(f'{output}: networks are written as .safetensors; `vsrprune convert` brings them into other layouts.')
     if output.is_dir(): raise InputError(f'{output} is a folder; name a file.')
     if output.exists() and not force: raise InputError(f'{output} exists; give another name, or --force to replace it.')

@@ -29,6 +29,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from .basicvsr import BasicVSR, to_frames, to_tensor
+from .catalogue import resolve
 from .checkpoints import load, sha256
 from .fast import Fast, flows
 from .compare import checked_comparison, compare_clips
@@ -430,7 +431,7 @@ def upscale_file(source:str|Path,                 # a video, or a folder of imag
     """Upscale a clip four times, in parts, which the same call resumes with after an interruption.
     `InputError` says what is wrong with files or options, and then no output is written; nothing but what was written here is replaced"""
     output, video, say = Path(output), Path(output).suffix.lower() in VIDEOS, note or (lambda text: None)
-    _check_paths(source, output, model, compare, video, force)
+    _check_paths(source, output, resolve(model), compare, video, force)
     if compare: compare = checked_comparison(compare, force)
     clip, network, options = _Stretch(opened := open_clip(source, whole=False, deep=video), start, frames), load(model).to(device or ('cuda' if torch.cuda.is_available() else 'cpu')), dict(segment=segment, look_ahead=look_ahead, dtype=dtype, tile=tile)
     upscale(network, clip, **options)      # says what cannot be, and does nothing yet

@@ -531,7 +531,7 @@ def check(name:Annotated[str, typer.Argument(help="'reds', in any of its layouts
 @data.command()
 def degrade(source:Annotated[Path, typer.Argument(help='A clip, or a folder of clips: videos or folders of frames.')],
             output:Annotated[Path, typer.Option('-o', '--output', help='A folder of PNG for each clip comes below it.')],
-            kind:Annotated[str, typer.Option(help="'BI' (MATLAB bicubic), 'BD' or 'BD-basicvsr'.")] = 'BI',
+            kind:Annotated[str, typer.Option(help="'BI' (MATLAB bicubic), 'BD' (BasicVSR's) or 'BD-duf'.")] = 'BI',
             workers:Annotated[int|None, typer.Option(help='Processes; default one per core.')] = None,
             as_json:AsJson = False):
     """Make the low-resolution side of clips, four times smaller, in parallel; what is there already is kept.

@@ -543,24 +543,29 @@ def degrade(source:Annotated[Path, typer.Argument(help='A clip, or a folder of c
         made = degrade_clips(source, output, kind, workers)
     tell(f'{output}: {len(made)} clips, {made.made.sum()} of them made now', as_json, output=output, clips=made.to_dict('records'))
 
+# %% ../nbs/40_cli.ipynb #a1293da1
 @app.command('eval')
 def evaluate(model:Annotated[Path, typer.Option(help='A checkpoint.')],
              data:Annotated[str, typer.Option(help="'reds4', 'vid4', 'stills', or a path of clips.")],
              frames:Annotated[int|None, typer.Option(help='At most so many of each clip.')] = None,
+             dtype:Annotated[str, typer.Option(help="'float32' or 'bfloat16': what the network computes in.")] = 'float32',
+             degradation:Annotated[str, typer.Option(help="Of the low-resolution side: 'BI' (MATLAB bicubic), 'BD' (BasicVSR's) or 'BD-duf'.")] = 'BI',
+             temporal:Annotated[bool, typer.Option(help='Warping error too.')] = True,
              record:Annotated[Path|None, typer.Option(help='Where the record goes; default data/runs/eval.')] = None,
              as_json:AsJson = False):
-    """Score a network clip by clip, with bicubic and the steadiness over time beside it.
+    """Score a network clip by clip, with bicubic and temporal consistency beside it.
 
     Example: vsrprune eval --model data/weights/basicvsr-s.safetensors --data vid4
     """
-    with told():
-        from vsrprune.evaluation import clip_table, evaluate_file, protocol_text
-        from vsrprune.frames import repo_root
+    from tqdm import tqdm
+    with tqdm(desc='starting', unit='frame', dynamic_ncols=True) as bar, told():      # there before what takes long to import
+        from vsrprune.evaluation import clip_table, evaluate_file, protocol_text, record_file
         from vsrprune.results import write_text
-        found, floor, scores = evaluate_file(model, data, frames, progress=lambda clip: typer.echo(f'{clip.name}: {clip.psnr:.2f} dB', err=True))
+        def clip_done(clip): bar.write(f'{clip.name}: {clip.psnr:.2f} dB', file=sys.stderr)
+        found, floor, scores = evaluate_file(model, data, frames, temporal, clip_done, dtype, degradation, bar)
+        bar.close()
         digits = dict(ssim='.4f', bicubic_ssim='.4f', frames='.0f')
         table = clip_table(scores, floor)
         if not as_json: typer.echo(f"{table.to_markdown(index=False, floatfmt=[digits.get(column, '.2f') for column in table])}\n{protocol_text(found.protocol)}")
-        named = '-'.join(part for part in (*Path(data).parts[-2:], frames and f'{frames} frames') if part and part.strip('./')).replace(' ', '-')
-        to = write_text(found.to_json() + '\n', record or repo_root()/'data'/'runs'/'eval'/f'{model.stem}-{named}.json')
+        to = write_text(found.to_json() + '\n', record or record_file(found))
     typer.echo(found.to_json() if as_json else f'{to}: the record')

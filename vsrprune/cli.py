@@ -558,7 +558,7 @@ def evaluate(model:Annotated[Path, typer.Option(help='A checkpoint.')],
     Example: vsrprune eval --model data/weights/basicvsr-s.safetensors --data vid4
     """
     from tqdm import tqdm
-    with tqdm(desc='starting', unit='frame', dynamic_ncols=True) as bar, told():      # there before what takes long to import
+    with told(), tqdm(desc='starting', unit='frame', dynamic_ncols=True) as bar:      # there before what takes long to import
         from vsrprune.evaluation import clip_table, evaluate_file, protocol_text, record_file
         from vsrprune.results import write_text
         def clip_done(clip): bar.write(f'{clip.name}: {clip.psnr:.2f} dB', file=sys.stderr)
@@ -566,6 +566,6 @@ def evaluate(model:Annotated[Path, typer.Option(help='A checkpoint.')],
         bar.close()
         digits = dict(ssim='.4f', bicubic_ssim='.4f', frames='.0f')
         table = clip_table(scores, floor)
-        if not as_json: typer.echo(f"{table.to_markdown(index=False, floatfmt=[digits.get(column, '.2f') for column in table])}\n{protocol_text(found.protocol)}")
+        if not as_json: typer.echo(f"{table.to_markdown(index=False, floatfmt=[digits.get(column, '.2f') for column in table])}\n{protocol_text(found.protocol, temporal)}")
         to = write_text(found.to_json() + '\n', record or record_file(found))
     typer.echo(found.to_json() if as_json else f'{to}: the record')

@@ -31,13 +31,13 @@ def protocol_for(data:str)->str:
     "The protocol a data set is scored by; clips of one's own are scored as REDS4 is"
     return data if data in PROTOCOLS else 'reds4'
 
-def protocol_text(version:str)->str:
-    "What the numbers of a record's protocol are, in a line"
+def protocol_text(version:str, temporal:bool=True)->str:
+    "What the numbers of a record's protocol are, in a line; with or without the warping error"
     protocol = recorded_protocol(version)
     border = f', without a border of {protocol.border} pixels' if protocol.border else ''
     flow = {'dis': 'DIS', 'tvl1': 'TV-L1'}[protocol.flow]
-    return (f'PSNR in dB and SSIM of {protocol.channel}{border}; warping error in grey levels along the flow of {flow} '
-            f'(true: of the ground truth). Protocol {version}.')
+    warping = f'; warping error in grey levels along the flow of {flow} (true: of the ground truth)' if temporal else ''
+    return f'PSNR in dB and SSIM of {protocol.channel}{border}{warping}. Protocol {version}.'
 
 def pairs_at(data:str, frames:int|None=None, split:str='evaluation', kind:str='BI')->list[Pair]:
     "Clips by name, or at a path: from here, or under the data root; `kind` is the degradation"

@@ -81,11 +81,12 @@ def evaluate_file(path:str|Path,             # of a network, as `checkpoints.loa
     model, pairs, protocol, number = _network(path), pairs_at(data, frames, kind=degradation), protocol_of(protocol_for(data)), dtype_named(dtype)
     shapes = [shape_of(pair) for pair in pairs]
     if bar is not None: bar.reset(sum(t for t, _, _ in shapes))
-    def frame_done(name):
-        if bar is not None: bar.set_description(name, refresh=False); bar.update()
+    def frame_done(name, n):
+        bar.set_description(name)      # half of the work on a clip is done before its first frame comes out
+        bar.update(n)
     # a GPU restores while the processor scores; on a processor each would take the other's time
     scores = evaluate_together(dict(network=fast_restore(model, number), bicubic=bicubic), pairs, protocol, progress, temporal,
-                               ahead=8 if torch.cuda.is_available() else 0, frame_done=frame_done)
+                               ahead=8 if torch.cuda.is_available() else 0, frame_done=frame_done if bar is not None else None)
     method = _method(model)
     options = (dict(frames=frames) if frames else {}) | (dict(dtype=dtype) if dtype != 'float32' else {})
     record = Record(experiment='eval', profile='eval', model=path.stem, baseline_sha256=checkpoints.sha256(path), method=method,

@@ -390,13 +390,14 @@ def _score_together(methods:list[Callable], lq:np.ndarray, truth:Truth, ahead:in
     scorers, waiting = [ClipScorer(truth) for _ in methods], deque()
     def finish(jobs):
         for job in jobs: job.result()
+    if frame_done is not None: frame_done(truth.name, 0)
     with ExitStack() as stack:
         pools = [stack.enter_context(ThreadPoolExecutor(1)) for _ in methods]
         for frames in zip_longest(*[_frames_of(method(lq), truth) for method in methods]):
             of_each = zip(pools, scorers, frames)
             waiting.append([pool.submit(scorer.add, frame) for pool, scorer, frame in of_each if frame is not None])
             while len(waiting) > ahead: finish(waiting.popleft())
-            if frame_done is not None: frame_done(truth.name)
+            if frame_done is not None: frame_done(truth.name, 1)
         while waiting: finish(waiting.popleft())
     return [scorer.score() for scorer in scorers]
 
@@ -408,7 +409,7 @@ def evaluate_together(methods:dict[str, Callable],     # by name; each from (t, 
                       temporal:bool=True,              # measure the warping error too
                       cache:Path|None=None,            # folder of kept flows; None: data/runs/cache/flows
                       ahead:int=0,                     # frames that wait for their scores at most
-                      frame_done:Callable|None=None,   # called with the name of the clip after each frame
+                      frame_done:Callable|None=None,   # called with the name of a clip and 0 as it begins, and 1 after each frame
                      )->dict[str, Scores]:
     """Restore and score every clip by several methods.
     Raises InputError when there is none, when two share a name, or when a result does not fit its ground truth"""

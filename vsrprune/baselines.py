@@ -31,9 +31,10 @@ from .datasets import BENCHMARKS, Crops, Pair, many_stills
 from .experiments import clips, commit, dense_network, environment, finetune_network, removal_plan
 from .flow import LEVELS, SPyNet, endpoint_error
 from .frames import Document, InputError, replacing, repo_root
-from .metrics import bicubic, evaluate, psnr
+from .metrics import bicubic, evaluate_together, psnr
 from .profiles import LearningRate, Positive, Profile, Removal
 from .results import write_text
+from .scoring import fast_restore
 from .structured import cut, groups, removed_share
 from .training import Recipe, main_process, processes, train
 
@@ -318,7 +319,7 @@ def score_baseline(path:Path, names:Iterable[str])->pd.DataFrame:
     model = checkpoints.load(path).to(memory_format=torch.channels_last)
     rows = []
     for name in names:
-        network, floor = (evaluate(restorer, clips(name), name) for restorer in (partial(restore, model), bicubic))
+        network, floor = evaluate_together(dict(network=fast_restore(model), floor=bicubic), clips(name), name, temporal=False).values()
         for a, b in [*zip(network.clips, floor.clips, strict=True), (network, floor)]:
             rows.append(dict(data=name, clip=getattr(a, 'name', 'mean'), psnr=a.psnr, ssim=a.ssim, bicubic_psnr=b.psnr, bicubic_ssim=b.ssim, gain=a.psnr - b.psnr))
     return pd.DataFrame(rows)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['race', 'in_bfloat16', 'ways_of', 'nearness', 'OpenVSR', 'quantise', 'engines', 'Noise', 'memory', 'recomputing',
-           'live_loss']
+           'live_loss', 'dtype_differences']
 
 # %% ../nbs/22_benchmarks.ipynb #7b26e45d
 import copy
@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -22,12 +22,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from .basicvsr import BasicVSR, to_frames, to_tensor
+from .basicvsr import BasicVSR, restore, to_frames, to_tensor
 from .export import OnnxVSR
 from .fast import Fast
 from .frames import InputError
-from .metrics import psnr
-from .streaming import Cost, upscale
+from .metrics import psnr, ssim
+from .streaming import DTYPES, Cost, upscale
 
 # %% ../nbs/22_benchmarks.ipynb #920d0754
 def race(ways:dict[str, Callable],     # of doing the same thing; the first is what the others are compared with
@@ -164,3 +164,27 @@ def live_loss(model:BasicVSR, pairs:list, aheads:tuple=(0, 2, 4, 8, 16), segment
     def score(ahead): return float(np.mean([psnr(np.stack(list(upscale(model, pair.lq(), segment if ahead is not None else 16, look_ahead=ahead))), pair.gt()).mean() for pair in pairs]))
     whole = score(None)
     return pd.DataFrame([dict(ahead=ahead, psnr=found, loss=whole - found) for ahead, found in ((ahead, score(ahead)) for ahead in aheads)])
+
+# %% ../nbs/22_benchmarks.ipynb #98c14726
+def dtype_differences(model:BasicVSR,
+                      pairs:Iterable,                  # clips with a name, lq() and gt(), as `datasets.clip_pairs` gives them
+                      dtypes:tuple=('bfloat16',),      # of the fast path, each compared with float32 eager
+                      channel:str='y',                 # that scores look at, see `metrics.planes`
+                      note:Callable|None=None,         # called with each row
+                     )->list[dict]:                    # a row for each clip and way
+    """Whole clips by the eager network in float32 and by the fast path in float32 and other types.
+    Rows have clip, frames, way, psnr (dB), ssim; those of the fast path also psnr_change (dB), max_difference and mean_difference (levels of 255)"""
+    rows = []
+    for pair in pairs:
+        lq, gt = pair.lq(), pair.gt()
+        eager = restore(model, lq)
+        first = dict(clip=pair.name, frames=len(lq), way='eager float32', psnr=float(psnr(eager, gt, channel).mean()), ssim=float(ssim(eager, gt, channel).mean()))
+        rows.append(first)
+        for dtype in ('float32', *dtypes):
+            sr = np.stack(list(upscale(model, lq, segment=len(lq), dtype=DTYPES[dtype])))
+            found = float(psnr(sr, gt, channel).mean())
+            apart = [np.abs(a.astype(np.int16) - b) for a, b in zip(sr, eager)]
+            rows.append(dict(clip=pair.name, frames=len(lq), way=f'fast {dtype}', psnr=found, ssim=float(ssim(sr, gt, channel).mean()),
+                             psnr_change=found - first['psnr'], max_difference=int(max(a.max() for a in apart)), mean_difference=float(np.mean([a.mean() for a in apart]))))
+            if note: note(rows[-1])
+    return rows

@@ -567,7 +567,7 @@ def check(name:Annotated[str, typer.Argument(help="'reds', in any of its layouts
 @data.command()
 def degrade(source:Annotated[Path, typer.Argument(help='A clip, or a folder of clips: videos or folders of frames.')],
             output:Annotated[Path, typer.Option('-o', '--output', help='A folder of PNG for each clip comes below it.')],
-            kind:Annotated[str, typer.Option(help="'BI' (MATLAB bicubic), 'BD' or 'BD-basicvsr'.")] = 'BI',
+            kind:Annotated[str, typer.Option(help="'BI' (MATLAB bicubic), 'BD' (BasicVSR's) or 'BD-duf'.")] = 'BI',
             workers:Annotated[int|None, typer.Option(help='Processes; default one per core.')] = None,
             as_json:AsJson = False):
     """Make the low-resolution side of clips, four times smaller, in parallel; what is there already is kept.
@@ -579,27 +579,33 @@ def degrade(source:Annotated[Path, typer.Argument(help='A clip, or a folder of c
         made = degrade_clips(source, output, kind, workers)
     tell(f'{output}: {len(made)} clips, {made.made.sum()} of them made now', as_json, output=output, clips=made.to_dict('records'))
 
+# %% ../nbs/40_cli.ipynb #a1293da1
 @app.command('eval')
 def evaluate(model:Annotated[str, typer.Option(help=NETWORK)],
              data:Annotated[str, typer.Option(help="'reds4', 'vid4', 'stills', or a path of clips.")],
              frames:Annotated[int|None, typer.Option(help='At most so many of each clip.')] = None,
+             dtype:Annotated[str, typer.Option(help="'float32' or 'bfloat16': what the network computes in.")] = 'float32',
+             degradation:Annotated[str, typer.Option(help="Of the low-resolution side: 'BI' (MATLAB bicubic), 'BD' (BasicVSR's) or 'BD-duf'.")] = 'BI',
+             temporal:Annotated[bool, typer.Option(help='Warping error too.')] = True,
              record:Annotated[Path|None, typer.Option(help='Where the record goes; default data/runs/eval.')] = None,
              as_json:AsJson = False):
-    """Score a network clip by clip, with bicubic and the steadiness over time beside it.
+    """Score a network clip by clip, with bicubic and temporal consistency beside it.
 
     Example: vsrprune eval --model data/weights/basicvsr-s.safetensors --data vid4
     """
-    with told():
-        from vsrprune.evaluation import clip_table, evaluate_file, protocol_text
-        from vsrprune.frames import InputError, repo_root
+    from tqdm import tqdm
+    with told(), tqdm(desc='starting', unit='frame', dynamic_ncols=True) as bar:      # there before what takes long to import
+        from vsrprune.evaluation import clip_table, evaluate_file, protocol_text, record_file
+        from vsrprune.frames import InputError
         from vsrprune.results import is_record, write_text
         if record and record.exists() and not is_record(record): raise InputError(f'{record} exists, and is no record; give another name.')
-        found, floor, scores = evaluate_file(model, data, frames, progress=lambda clip: typer.echo(f'{clip.name}: {clip.psnr:.2f} dB', err=True))
+        def clip_done(clip): bar.write(f'{clip.name}: {clip.psnr:.2f} dB', file=sys.stderr)
+        found, floor, scores = evaluate_file(model, data, frames, temporal, clip_done, dtype, degradation, bar)
+        bar.close()
         digits = dict(ssim='.4f', bicubic_ssim='.4f', frames='.0f')
         table = clip_table(scores, floor)
-        if not as_json: typer.echo(f"{table.to_markdown(index=False, floatfmt=[digits.get(column, '.2f') for column in table])}\n{protocol_text(found.protocol)}")
-        named = '-'.join(part for part in (*Path(data).parts[-2:], frames and f'{frames} frames') if part and part.strip('./')).replace(' ', '-')
-        to = write_text(found.to_json() + '\n', record or repo_root()/'data'/'runs'/'eval'/f'{Path(model).stem}-{named}.json')
+        if not as_json: typer.echo(f"{table.to_markdown(index=False, floatfmt=[digits.get(column, '.2f') for column in table])}\n{protocol_text(found.protocol, temporal)}")
+        to = write_text(found.to_json() + '\n', record or record_file(found))
     typer.echo(found.to_json() if as_json else f'{to}: the record')
 
 # %% ../nbs/40_cli.ipynb #44fab7bb

@@ -33,7 +33,7 @@ class Pair:
     name: str
     read_gt: Callable[[], np.ndarray]             # () -> (t, h, w, 3) uint8 RGB
     read_lq: Callable[[], np.ndarray]|None = None # () -> (t, h/4, w/4, 3) uint8; None: made from the ground truth
-    kind: str = 'BI'                              # how it is made: 'BI' or 'BD'
+    kind: str = 'BI'                              # how it is made, see `frames.degrade`
     source: tuple = ()                            # what it is read from: paths, and how many frames; empty where it is made up
 
     def gt(self)->np.ndarray:
@@ -205,7 +205,7 @@ class Benchmark:
     name: str
     lengths: dict[str, int]            # frames of each clip
     gt: tuple[str, ...]                # folders that may hold the ground truth, first found wins
-    lq: dict[str, tuple[str, ...]]     # the same for the low-resolution side, by degradation
+    lq: dict[str, tuple[str, ...]]     # the same for the low-resolution side, by degradation as `frames.degrade` names it
 
 BENCHMARKS = {
     'vid4': Benchmark('vid4', {'calendar': 41, 'city': 34, 'foliage': 49, 'walk': 47}, gt=('Vid4/GT', 'vid4/GT', 'vid4', 'GT', '.'),
@@ -273,7 +273,7 @@ def _split(clips, split, path):
 def clip_pairs(name:str|Path,              # 'stills', 'vid4', 'reds4', or a path (below `root` if given): video, folder of frames, folder of clips
                root:Path|None=None,        # where to look; for the benchmarks `data_root()` by default
                split:str='evaluation',     # 'train', 'validation', or 'evaluation' (of a folder: all of it)
-               kind:str='BI',              # degradation: 'BI' or 'BD'
+               kind:str='BI',              # degradation, see `frames.degrade`
                frames:int|None=None,       # at most so many frames of each clip
               )->list[Pair]:
     "The clips of a dataset as pairs; a benchmark's layout is checked before anything is read"
@@ -289,7 +289,7 @@ def clip_pairs(name:str|Path,              # 'stills', 'vid4', 'reds4', or a pat
     return [Pair(clip.stem if clip.is_file() else clip.resolve().name, read(clip), kind=kind, source=(clip, None, frames)) for clip in _split(clips_under(path), split, path)]
 
 # %% ../nbs/01_datasets.ipynb #62238df8
-KEPT = 1     # to be raised when the same files would be kept otherwise, as when `frames.degrade` changes
+KEPT = 2     # to be raised when the same files would be kept otherwise, as when `frames.degrade` changes
 
 def _identity(pair:Pair)->str:
     "Hash of a pair's files as they are now, and of how they are read; `InputError` for one that is not there"

@@ -41,9 +41,10 @@ from .cost import Timings
 from .datasets import BENCHMARKS, clip_pairs, data_root, evenly
 from .flow import LEVELS
 from .frames import InputError, replacing, repo_root
-from .metrics import bicubic, evaluate, psnr
+from .metrics import bicubic, evaluate, protocol_of, psnr
 from .profiles import ABLATED, Aware, Profile, Removal, Zeroing, structured_options
 from .results import Cost, Record, Speedup, best_levels, levels_table, option_words, read_records, record_name, write_record, write_text
+from .scoring import fast_restore
 from .sparsity import Pressure, PruningAware, View, surgery
 from .structured import LOOKING, allocate, channel_scores, cut, prune_filters, prune_misaligned, removed_share, without_levels
 from .training import TRUNKS, Diverged, Recipe, Teacher, finetuning_recipe, has_bfloat16, train
@@ -52,7 +53,7 @@ from .unstructured import Gradual, choose, prune_weights, repair_weights, sensit
 # %% ../nbs/32_experiments.ipynb #9c011c70
 def environment()->dict:
     "Versions, processor and threads a run was made with"
-    packages = ('numpy', 'scikit-image', 'accelerate', 'vsrprune')
+    packages = ('numpy', 'scikit-image', 'opencv-python-headless', 'accelerate', 'vsrprune')
     return dict(python=platform.python_version(), torch=torch.__version__, **{p: version(p) for p in packages}, processor=cost._device_name('cpu'),
                 threads=torch.get_num_threads(), memory_gb=round(psutil.virtual_memory().total/1e9),
                 cuda=torch.cuda.get_device_name() if torch.cuda.is_available() else None)
@@ -120,11 +121,13 @@ def _peak_mb(plan:str, size:tuple)->float:
     "Networks of one plan take the same memory: measured once"
     return cost.peak_mb(BasicVSR(Plan.from_json(plan)), size)
 
-def costs(model:BasicVSR, path:Path, size:tuple)->Cost:
+def costs(model:BasicVSR, path:Path, size:tuple,
+          thorough:bool=True,      # the peak of memory and the compressed size too, which takes half a minute with published widths
+         )->Cost:
     "What a network and its file cost, for low-resolution frames of `size`"
     macs = cost.macs(model, size)
     return Cost(params=cost.params(model), nonzeros=cost.nonzeros(model), params_flow=cost.params(model.spynet), nonzeros_flow=cost.nonzeros(model.spynet), macs=macs.network, macs_flow=macs.flow,
-                bytes=path.stat().st_size, bytes_compressed=cost.file_bytes(model, compress=True), coding=checkpoints.CODING, peak_mb=_peak_mb(Plan.of(model).to_json(), size))
+                bytes=path.stat().st_size, **(dict(bytes_compressed=cost.file_bytes(model, compress=True), coding=checkpoints.CODING, peak_mb=_peak_mb(Plan.of(model).to_json(), size)) if thorough else {}))
 
 def measure(profile:Profile,
             path:Path|None,              # weights to score; None for bicubic
@@ -135,13 +138,13 @@ def measure(profile:Profile,
             **fields,                    # of the record: method, stage, options, ratio_asked, iterations, seed
            )->Record:
     "Score saved weights by the profile's protocol, and write the record"
-    env = environment() | (dict(training=training) if training else {}) | (dict(repair=repair) if repair else {}) | (dict(validation_psnr=validation) if validation is not None else {})
+    env = environment() | (dict(inference=dict(path='fast', dtype='float32')) if path else {}) | (dict(training=training) if training else {}) | (dict(repair=repair) if repair else {}) | (dict(validation_psnr=validation) if validation is not None else {})
     # channels_last: the same sums in a layout that convolutions on a CPU are faster in
     model = checkpoints.load(path).to('cuda' if torch.cuda.is_available() else 'cpu', memory_format=torch.channels_last) if path else None
     pairs = clips(profile.data, frames=profile.clip_frames)
-    scores = evaluate(partial(restore, model) if model else bicubic, pairs, profile.protocol)
+    scores = evaluate(fast_restore(model) if model else bicubic, pairs, profile.protocol)
     record = Record(**(dict(experiment=fields['method']) | fields), profile=profile.name, model=profile.model, baseline_sha256=checkpoints.sha256(dense_path(profile)),
-                    data=profile.data, protocol=profile.protocol, scores=scores.to_dict(), cost=costs(checkpoints.load(path), path, profile.cost_size) if model else None,
+                    data=profile.data, protocol=protocol_of(profile.protocol).version, scores=scores.to_dict(), cost=costs(checkpoints.load(path), path, profile.cost_size) if model else None,
                     env=env, commit=commit(), seconds=round(time.perf_counter() - started, 1))
     write_record(record, profile.runs/'records')
     return record
@@ -434,7 +437,7 @@ def _level_scores(record, model, removed, held_out, pairs)->dict:
     "PSNR by the record's protocol, of validation clips, and of each clip; with all levels what was measured when the network was trained"
     known = record.env.get('training', {}).get('validation_psnr') if record.stage == 'finetuned' else None      # of the dense one it is another training that says so
     if not removed and known is not None: return dict(psnr=record.scores.psnr, validation=known, clips={name: clip.psnr for name, clip in record.scores.clips.items()})
-    scores = evaluate(partial(restore, model), pairs, record.protocol, temporal=False)
+    scores = evaluate(fast_restore(model), pairs, record.protocol, temporal=False)
     return dict(psnr=scores.psnr, validation=validation_psnr(model, held_out), clips={clip.name: clip.psnr for clip in scores.clips})
 
 def measure_levels(profile:Profile,

@@ -762,10 +762,10 @@ def imresize(x:np.ndarray, # (..., h, w, c) float32 or float64, any range
 # %% ../nbs/00_frames.ipynb #71465e08
 @lru_cache(maxsize=64)
 def blur_matrix(size:int, # pixels along one axis, a multiple of 4
-                kind:str, # 'BD' or 'BD-basicvsr'
+                kind:str, # 'BD' or 'BD-duf'
                )->np.ndarray: # (size/4, size) float64; every row sums to 1
     "Gaussian blur of sigma 1.6 with every 4th pixel kept, along one axis, as a matrix"
-    taps, centre, border = (np.arange(-6, 7), 0., 'reflect') if kind == 'BD' else (np.arange(-4, 8), 1.5, 'edge')
+    taps, centre, border = (np.arange(-6, 7), 0., 'reflect') if kind == 'BD-duf' else (np.arange(-4, 8), 1.5, 'edge')
     weights = np.exp(-(taps - centre)**2/(2*1.6**2))
     weights /= weights.sum()
     bordered = np.pad(np.eye(size), ((6, 8), (0, 0)), mode=border)  # row 6 is pixel 0
@@ -774,13 +774,14 @@ def blur_matrix(size:int, # pixels along one axis, a multiple of 4
     return matrix
 
 # %% ../nbs/00_frames.ipynb #6e6970c1
-KINDS = 'BI', 'BD', 'BD-basicvsr'
+KINDS = 'BI', 'BD', 'BD-duf'
 
 def degrade(clip:np.ndarray, # (t, h, w, 3) uint8 RGB, or an opened Clip
-            kind:str='BI',   # 'BI', 'BD' or 'BD-basicvsr'
+            kind:str='BI',   # 'BI', 'BD' or 'BD-duf'
             scale:int=4,     # how many times smaller; the BD kinds are defined for 4 only
            )->np.ndarray: # (t, h/scale, w/scale, 3) uint8 RGB
-    "The low-resolution side of a clip. BI: MATLAB bicubic. BD: DUF (Jo et al., 2018), as `duf_downsample` of BasicSR. BD-basicvsr: `BD_degradation.m` of BasicVSR's authors"
+    """The low-resolution side of a clip. BI: MATLAB bicubic. BD: `BD_degradation.m` of BasicVSR's authors, as the field's tables have it.
+    BD-duf: DUF (Jo et al., 2018), as `duf_downsample` of BasicSR"""
     if kind not in KINDS: raise InputError(f'there is no degradation {kind!r}; use one of {", ".join(KINDS)}')
     if scale != 4 and (kind != 'BI' or scale != int(scale) or scale < 1): raise InputError(f'{kind} cannot shrink by {scale}; use 4')
     h, w = clip.shape[1:3]

@@ -226,7 +226,11 @@ def _of_line(records, options)->dict[str, list[Record]]:
 
 def _dense(records:list[Record])->Record:
     "The dense network that all records go back to"
-    if len({(r.profile, r.data, r.protocol, r.baseline_sha256) for r in records}) != 1:
+    protocols = sorted({r.protocol for r in records})
+    if len(protocols) > 1:
+        raise InputError(f"{records[0].profile}: records of the protocols {' and '.join(protocols)} are not comparable, as their warping errors follow "
+                         'the flows of different methods; run its report again with RERUN=1.')
+    if len({(r.profile, r.data, r.baseline_sha256) for r in records}) != 1:
         profiles = ', '.join(sorted({r.profile for r in records})) or 'no records'
         raise InputError(f'{profiles}: the records are not of one profile and one dense network; run its report again with RERUN=1.')
     dense = _found(records, method='dense', stage='dense')[0]
@@ -707,7 +711,7 @@ def _dense_numbers(records)->dict[str, str]:
     clips, floor = dense.scores.clips, bicubic.scores.clips
     gains = {f'dense.gain.{name}': DECIBEL(clip.psnr - floor[name].psnr) for name, clip in clips.items() if name in floor}
     flicker = [clip.warp_error_gt for clip in clips.values()]
-    coded = {'dense.coding_xz': 'yes'} if dense.cost.coding == 'xz' else {}
+    coded = ({'dense.coding_xz': 'yes'} if dense.cost.coding == 'xz' else {}) | ({'warp_flow.dis': 'yes'} if dense.protocol.endswith('-dis') else {})
     of_aware = {r.iterations for r in select(records, method='pruning_aware', stage='finetuned')}
     second = [r.env.get('training', {}) for r in select(records, stage='finetuned') if r.iterations in of_aware]
     tried = dict.fromkeys(lr for training in second for lr in training.get('lr_tried', {}))

@@ -99,32 +99,50 @@ def input_moments(model:nn.Module,          # in eval mode
                   clips:torch.Tensor,       # (b, t, 3, h, w), see `calibration_clips`
                   per_image:int=PER_IMAGE,
                   seed:int=0,
+                  note:Callable|None=None,  # called with a line about each clip
                  )->dict[str, torch.Tensor]: # by name (n + 1, n + 1) float64; n = inputs times taps, in the order of the weights, then one for the bias
     "Mean of x x' over the places a layer looks at, x being the patch it reads and a one"
     sums, seen = {}, {}
-    def note(name, conv, x, out, places):
-        x = _with_one(patches(x, conv, places)).double()
-        sums[name], seen[name] = sums.get(name, 0) + x.T @ x, seen.get(name, 0) + len(x)
-    _Watched(model, names, per_image, seed).run(clips, note)
+    def look(name, conv, x, out, places):
+        x = _single(_with_one(patches(x, conv, places)))      # so are the products of one call; their sums are float64
+        sums[name], seen[name] = sums.get(name, 0) + (x.T @ x).double(), seen.get(name, 0) + len(x)
+    _Watched(model, names, per_image, seed).run(_noted(clips, note, 'what layers read'), look)
     return {name: sums[name]/seen[name] for name in sums}
 
+def _single(x): return x if x.dtype == torch.float64 else x.float()      # no narrower than float32
+
+def _noted(clips, note, what):
+    "Clips one by one, with a line about each"
+    for i, clip in enumerate(clips, 1):
+        if note: note(f'{what}: clip {i} of {len(clips)}')
+        yield clip
+
 # %% ../nbs/07_calibration.ipynb #d96a0737
+def _detach_flow(model, names)->list:
+    "Hooks that keep gradients out of flow networks none of whose layers is asked about: a flow depends on the frames alone"
+    asked = tuple(f'{name}.' for name in names)
+    flows = [module for name, module in model.named_modules()
+             if name.split('.')[-1] == 'spynet' and not any(layer.startswith(f'{name}.') for layer in asked)]
+    return [module.register_forward_hook(lambda module, x, flow: flow.detach()) for module in flows]
+
 def output_weights(model:nn.Module,         # in eval mode; left as it is
                    names:Iterable[str],     # of convolutions
                    clips:torch.Tensor,      # (b, t, 3, h, w)
                    draws:int=2,             # random directions for each clip
                    seed:int=0,
+                   note:Callable|None=None, # called with a line about each clip
                   )->dict[str, torch.Tensor]:   # by name (filters,) float64
     "Squared error of the picture (mean over its values) for each unit of mean squared error that is added to what a filter writes"
     names, sums = list(names), {}
     def keep(name, out):
-        def add(g): sums[name] = sums.get(name, 0) + g.double().square().sum((0, 2, 3))
+        def add(g): sums[name] = sums.get(name, 0) + _single(g).square().sum((0, 2, 3), dtype=torch.float64)
         if out.requires_grad: out.register_hook(add)
     handles = [model.get_submodule(name).register_forward_hook(lambda conv, x, out, name=name: keep(name, out)) for name in names]
+    handles += _detach_flow(model, names)
     rng, values = torch.Generator().manual_seed(seed), 0
     try:
         with torch.enable_grad():
-            for clip in clips:
+            for clip in _noted(clips, note, 'output sensitivity'):
                 clip = beside(model, clip[None]).detach().requires_grad_()      # a gradient for the clip passes every layer on its way
                 out = model(clip)
                 for draw in range(draws):

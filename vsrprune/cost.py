@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -235,14 +236,16 @@ def layer_calls(model:nn.Module,      # any network
 
 # %% ../nbs/06_cost.ipynb #83ad3f8f
 class Timings:
-    "Milliseconds of convolutions here, measured once and kept"
+    "Milliseconds of convolutions here, measured once and kept: in a file for each machine, number of threads and precision"
     def __init__(self,
                  dtype:torch.dtype=torch.float32,
                  device:str='cpu',              # or 'cuda'
                  folder:Path|None=None,         # where the table is kept; default nowhere
                  repeats:int=7,                 # timed runs, of which the fastest counts: others can only slow it down
+                 note:Callable|None=None,       # called with a line about each shape that is measured
                 ):
-        self.dtype, self.device, self.repeats, self.known = dtype, device, repeats, {}
+        self.dtype, self.device, self.repeats, self.known, self.note = dtype, device, repeats, {}, note
+        self.new, self.seconds, self.wanted = 0, 0., set()      # measured here, in how long; shapes that may be asked for
         self.conditions = dict(device=_device_name(device), threads=torch.get_num_threads(), dtype=str(dtype).removeprefix('torch.'), torch=torch.__version__, format='channels_last', memory='kept')
         key = hashlib.sha256(json.dumps(self.conditions).encode()).hexdigest()[:12]
         self.path = Path(folder)/f'timings-{key}.json' if folder else None
@@ -255,8 +258,24 @@ class Timings:
     def __call__(self, inputs:int, filters:int, kernel:int, images:int, h:int, w:int)->float:
         "Of a convolution and its activation on `images` of h x w pixels"
         key = (inputs, filters, kernel, images, h, w)
-        if key not in self.known: self.known[key] = self._measure(*key)
+        if key not in self.known: self._add(key)
         return self.known[key]
+
+    def expect(self, shapes:Iterable[tuple]):
+        "Say which shapes may be asked for, (inputs, filters, kernel, images, h, w) each, so that progress can count them"
+        self.wanted = set(shapes)
+
+    def _add(self, key):
+        "Measure a shape, say so, and keep the table now and then: what was measured outlives an interruption"
+        if self.note:
+            left = len(self.wanted - self.known.keys())
+            upto = f' of at most {self.new + left}' if left else ''
+            inputs, filters, kernel, _, h, w = key
+            self.note(f'timing layers of this machine: shape {self.new + 1}{upto}, {inputs} to {filters} channels, {kernel}x{kernel} on {h}x{w}; {self.seconds:.0f} s so far')
+        started = time.perf_counter()
+        self.known[key] = self._measure(*key)
+        self.new, self.seconds = self.new + 1, self.seconds + time.perf_counter() - started
+        if self.new % 20 == 0: self.keep()
 
     @torch.no_grad()
     def _measure(self, inputs, filters, kernel, images, h, w):

@@ -222,25 +222,36 @@ def repair(small:nn.Module,                    # pruned, in eval mode; repaired 
     return pd.DataFrame(rows, columns=['layer', 'before', 'after'])
 
 # %% ../nbs/07_calibration.ipynb #e73fcc42
+def _rows_at(x, places):
+    "Rows (b, k, n) of matrices (b, m, n) at places (b, k)"
+    return x.gather(1, places[:, :, None].expand(-1, -1, x.shape[2]))
+
 class _Fading:
-    "Filters of a layer while their weights go, a share of what is left at a time"
+    "Filters of a layer while their weights go, a share of what is left at a time: each has its Cholesky factor of what went from the inverse that all share"
     def __init__(self, weights, inverse):
-        self.weights, self.inverse = weights, inverse.expand(len(weights), -1, -1)
-        self.live = torch.arange(weights.shape[1]).expand_as(weights)
+        self.weights, self.inverse = weights, inverse
+        self.live = torch.arange(weights.shape[1]).repeat(len(weights), 1)      # which weights these are, (filters, left)
+        self.own = inverse.diagonal().repeat(len(weights), 1)                   # diagonal of the inverse as it is now
+        self.factor = weights.new_zeros(*weights.shape, 0)                      # (filters, left, gone)
         self.scores, self.least = torch.zeros_like(weights), weights.new_zeros(len(weights), 1)
 
     def take(self, count):
         "The least ones of each filter go, and the others make up for them"
-        added, gone = (self.weights**2/self.inverse.diagonal(dim1=1, dim2=2)).topk(count, largest=False)      # rising
+        added, gone = (self.weights**2/self.own).topk(count, largest=False)      # rising
         added = torch.maximum(added, self.least*(1 + 1e-6))      # so that they still tell the order
         self.least = added[:, -1:]
         self.scores.scatter_(1, self.live.gather(1, gone), added)
         stays = torch.ones_like(self.live, dtype=torch.bool).scatter_(1, gone, False).nonzero()[:, 1].view(len(gone), -1)
-        block = lambda rows, columns: self.inverse.gather(1, rows[:, :, None].expand(-1, -1, self.inverse.shape[2])).gather(2, columns[:, None].expand(-1, rows.shape[1], -1))
-        own, towards = block(gone, gone), block(stays, gone)
-        made_up = torch.linalg.solve(own, torch.cat([self.weights.gather(1, gone)[:, :, None], towards.mT], 2))
-        self.weights = self.weights.gather(1, stays) - (towards @ made_up[:, :, :1])[:, :, 0]
-        self.inverse, self.live = block(stays, stays) - towards @ made_up[:, :, 1:], self.live.gather(1, stays)
+        columns = self.inverse[self.live[:, :, None], self.live.gather(1, gone)[:, None]]
+        columns = torch.baddbmm(columns, self.factor, _rows_at(self.factor, gone).mT, alpha=-1)
+        own = _rows_at(columns, gone)
+        own.diagonal(dim1=1, dim2=2).mul_(1 + 1e-10)      # rounding must not make it indefinite
+        root = torch.linalg.cholesky(own)
+        split = torch.linalg.solve_triangular(root.mT, _rows_at(columns, stays), upper=True, left=False)
+        made_up = torch.linalg.solve_triangular(root, self.weights.gather(1, gone)[:, :, None], upper=False)
+        self.weights = self.weights.gather(1, stays) - (split @ made_up)[:, :, 0]
+        self.own, self.live = self.own.gather(1, stays) - split.square().sum(2), self.live.gather(1, stays)
+        self.factor = torch.cat([_rows_at(self.factor, stays), split], 2)
 
 def weight_losses(weights:torch.Tensor,      # (filters, n)
                   moments:torch.Tensor,      # (n + 1, n + 1) float64, of `input_moments`

@@ -137,8 +137,7 @@ def _scores(dense, looked, only, say)->tuple[dict, dict]:
 def _widths(dense, scores, target, only, size, dtype, say)->tuple[dict, None]:
     "Phase 'widths': by the clock of this machine"
     say(f'{target}, MACs counted without SPyNet, time with it; {torch.get_num_threads()} threads')
-    timings = cost.Timings(dtype, folder=repo_root()/'data'/'runs'/'timings', note=say)
-    widths, reached = allocate(dense, scores, target, 'latency', only, timings, example=torch.empty(1, 3, 3, *size), note=say)
+    widths, reached = allocate(dense, scores, target, 'latency', only, cost.Timings.here(dtype, note=say), example=torch.empty(1, 3, 3, *size), note=say)
     return dict(widths=widths, reached=reached), None
 
 # %% ../nbs/35_shrink.ipynb #2b3c4d5e

@@ -585,14 +585,14 @@ def allocate(model:nn.Module,                     # left as it is
              target:str|Target,                   # 'macs=0.5', 'latency=0.5', 'latency=800ms', or both: 'macs=0.5,latency=0.6'
              allocation:str='uniform',            # one of `ALLOCATIONS`
              only:tuple|None=None,                # parts to prune, as for `prune_filters`
-             timings:Timings|None=None,           # default float32 on the CPU, kept nowhere
+             timings:Timings|None=None,           # default `Timings.here()`: float32 on the CPU
              step:int=8,                          # widths of the latency-aware allocation are multiples of it, of half of it before a pixel shuffle
              example:torch.Tensor|None=None,      # a clip of the size that costs are counted for; default three frames of 180x320
              note:Callable|None=None,             # called with a line about each step
             )->tuple[dict[str, int], dict[str, float]]:      # width of each group; shares of the dense network's cost that they reach, 'macs' and, if asked for, 'latency'
     """Widths for a target; warns where it is missed by more than 1 %, `InputError` where even the narrowest network costs more.
     What a target counts: MACs without SPyNet's, whether SPyNet is pruned or not; latency of the whole network, SPyNet included"""
-    target, timings, say = Target.parse(target), timings or Timings(note=note), note or (lambda text: None)
+    target, timings, say = Target.parse(target), timings or Timings.here(note=note), note or (lambda text: None)
     if allocation not in ALLOCATIONS: raise InputError(f"no allocation '{allocation}'; there are {', '.join(ALLOCATIONS)}.")
     traced = _Traced(model, _tiny(example))
     budget, found = _Budget(traced, example, timings), _chosen(traced.groups, only)

@@ -234,17 +234,36 @@ def layer_calls(model:nn.Module,      # any network
     with torch.no_grad(): twin(torch.empty(clip.shape, device='meta'))
     return calls
 
-# %% ../nbs/06_cost.ipynb #83ad3f8f
+# %% ../nbs/06_cost.ipynb #a1b2c3d4
 LARGE = 115_200 # pixels; of what is larger so many are timed, in whole rows, and the time is scaled
 ENOUGH = 500    # milliseconds, after which three runs of a shape are enough
 
+@torch.no_grad()
+def _layer_ms(inputs, filters, kernel, images, h, w, dtype, device, repeats)->float:
+    "Milliseconds of a convolution and its activation: the fastest run counts, since others can only slow it down"
+    if device == 'cpu': keep_memory()
+    conv = nn.Conv2d(inputs, filters, kernel, padding=kernel//2).to(device, dtype).to(memory_format=torch.channels_last)
+    rows = min(h, max(LARGE//(images*w), kernel))
+    x = torch.rand(images, inputs, rows, w, generator=torch.Generator().manual_seed(0)).to(device, dtype).to(memory_format=torch.channels_last)
+    def once():
+        if device != 'cpu': torch.cuda.synchronize()
+        started = time.perf_counter()
+        nn.functional.leaky_relu_(conv(x), 0.1)
+        if device != 'cpu': torch.cuda.synchronize()
+        return 1000*(time.perf_counter() - started)
+    for _ in range(2): once()
+    taken = [once()]
+    while len(taken) < repeats and (len(taken) < 3 or sum(taken) < ENOUGH): taken.append(once())
+    return min(taken)*h/rows
+
+# %% ../nbs/06_cost.ipynb #83ad3f8f
 class Timings:
     "Milliseconds of convolutions here, measured once and kept: in a file for each machine, number of threads and precision"
     def __init__(self,
                  dtype:torch.dtype=torch.float32,
                  device:str='cpu',              # or 'cuda'
                  folder:Path|None=None,         # where the table is kept; default nowhere
-                 repeats:int=7,                 # timed runs at most, of which the fastest counts: others can only slow it down
+                 repeats:int=7,                 # timed runs, at most
                  note:Callable|None=None,       # called with a line about each shape that is measured
                 ):
         self.dtype, self.device, self.repeats, self.known, self.note = dtype, device, repeats, {}, note
@@ -276,25 +295,9 @@ class Timings:
             inputs, filters, kernel, _, h, w = key
             self.note(f'timing layers of this machine: shape {self.new + 1}{upto}, {inputs} to {filters} channels, {kernel}x{kernel} on {h}x{w}; {self.seconds:.0f} s so far')
         started = time.perf_counter()
-        self.known[key] = self._measure(*key)
+        self.known[key] = _layer_ms(*key, self.dtype, self.device, self.repeats)
         self.new, self.seconds = self.new + 1, self.seconds + time.perf_counter() - started
         if self.new % 20 == 0: self.keep()
-
-    @torch.no_grad()
-    def _measure(self, inputs, filters, kernel, images, h, w):
-        if self.device == 'cpu': keep_memory()
-        conv = nn.Conv2d(inputs, filters, kernel, padding=kernel//2).to(self.device, self.dtype).to(memory_format=torch.channels_last)
-        rows = min(h, max(LARGE//(images*w), kernel))
-        x = torch.rand(images, inputs, rows, w, generator=torch.Generator().manual_seed(0)).to(self.device, self.dtype).to(memory_format=torch.channels_last)
-        def once():
-            if self.device != 'cpu': torch.cuda.synchronize()
-            started = time.perf_counter(); nn.functional.leaky_relu_(conv(x), 0.1)
-            if self.device != 'cpu': torch.cuda.synchronize()
-            return 1000*(time.perf_counter() - started)
-        for _ in range(2): once()
-        taken = [once()]
-        while len(taken) < self.repeats and (len(taken) < 3 or sum(taken) < ENOUGH): taken.append(once())
-        return min(taken)*h/rows
 
     def keep(self):
         "Write the table to its file"

@@ -99,32 +99,50 @@ def input_moments(model:nn.Module,          # in eval mode
                   clips:torch.Tensor,       # (b, t, 3, h, w), see `calibration_clips`
                   per_image:int=PER_IMAGE,
                   seed:int=0,
+                  note:Callable|None=None,  # called with a line about each clip
                  )->dict[str, torch.Tensor]: # by name (n + 1, n + 1) float64; n = inputs times taps, in the order of the weights, then one for the bias
     "Mean of x x' over the places a layer looks at, x being the patch it reads and a one"
     sums, seen = {}, {}
-    def note(name, conv, x, out, places):
-        x = _with_one(patches(x, conv, places)).double()
-        sums[name], seen[name] = sums.get(name, 0) + x.T @ x, seen.get(name, 0) + len(x)
-    _Watched(model, names, per_image, seed).run(clips, note)
+    def look(name, conv, x, out, places):
+        x = _single(_with_one(patches(x, conv, places)))      # so are the products of one call; their sums are float64
+        sums[name], seen[name] = sums.get(name, 0) + (x.T @ x).double(), seen.get(name, 0) + len(x)
+    _Watched(model, names, per_image, seed).run(_noted(clips, note, 'what layers read'), look)
     return {name: sums[name]/seen[name] for name in sums}
 
+def _single(x): return x if x.dtype == torch.float64 else x.float()      # no narrower than float32
+
+def _noted(clips, note, what):
+    "Clips one by one, with a line about each"
+    for i, clip in enumerate(clips, 1):
+        if note: note(f'{what}: clip {i} of {len(clips)}')
+        yield clip
+
 # %% ../nbs/07_calibration.ipynb #d96a0737
+def _detach_flow(model, names)->list:
+    "Hooks that keep gradients out of flow networks none of whose layers is asked about: a flow depends on the frames alone"
+    asked = tuple(f'{name}.' for name in names)
+    flows = [module for name, module in model.named_modules()
+             if name.split('.')[-1] == 'spynet' and not any(layer.startswith(f'{name}.') for layer in asked)]
+    return [module.register_forward_hook(lambda module, x, flow: flow.detach()) for module in flows]
+
 def output_weights(model:nn.Module,         # in eval mode; left as it is
                    names:Iterable[str],     # of convolutions
                    clips:torch.Tensor,      # (b, t, 3, h, w)
                    draws:int=2,             # random directions for each clip
                    seed:int=0,
+                   note:Callable|None=None, # called with a line about each clip
                   )->dict[str, torch.Tensor]:   # by name (filters,) float64
     "Squared error of the picture (mean over its values) for each unit of mean squared error that is added to what a filter writes"
     names, sums = list(names), {}
     def keep(name, out):
-        def add(g): sums[name] = sums.get(name, 0) + g.double().square().sum((0, 2, 3))
+        def add(g): sums[name] = sums.get(name, 0) + _single(g).square().sum((0, 2, 3), dtype=torch.float64)
         if out.requires_grad: out.register_hook(add)
     handles = [model.get_submodule(name).register_forward_hook(lambda conv, x, out, name=name: keep(name, out)) for name in names]
+    handles += _detach_flow(model, names)
     rng, values = torch.Generator().manual_seed(seed), 0
     try:
         with torch.enable_grad():
-            for clip in clips:
+            for clip in _noted(clips, note, 'output sensitivity'):
                 clip = beside(model, clip[None]).detach().requires_grad_()      # a gradient for the clip passes every layer on its way
                 out = model(clip)
                 for draw in range(draws):
@@ -204,25 +222,36 @@ def repair(small:nn.Module,                    # pruned, in eval mode; repaired 
     return pd.DataFrame(rows, columns=['layer', 'before', 'after'])
 
 # %% ../nbs/07_calibration.ipynb #e73fcc42
+def _rows_at(x, places):
+    "Rows (b, k, n) of matrices (b, m, n) at places (b, k)"
+    return x.gather(1, places[:, :, None].expand(-1, -1, x.shape[2]))
+
 class _Fading:
-    "Filters of a layer while their weights go, a share of what is left at a time"
+    "Filters of a layer while their weights go, a share of what is left at a time: each has its Cholesky factor of what went from the inverse that all share"
     def __init__(self, weights, inverse):
-        self.weights, self.inverse = weights, inverse.expand(len(weights), -1, -1)
-        self.live = torch.arange(weights.shape[1]).expand_as(weights)
+        self.weights, self.inverse = weights, inverse
+        self.live = torch.arange(weights.shape[1]).repeat(len(weights), 1)      # which weights these are, (filters, left)
+        self.own = inverse.diagonal().repeat(len(weights), 1)                   # diagonal of the inverse as it is now
+        self.factor = weights.new_zeros(*weights.shape, 0)                      # (filters, left, gone)
         self.scores, self.least = torch.zeros_like(weights), weights.new_zeros(len(weights), 1)
 
     def take(self, count):
         "The least ones of each filter go, and the others make up for them"
-        added, gone = (self.weights**2/self.inverse.diagonal(dim1=1, dim2=2)).topk(count, largest=False)      # rising
+        added, gone = (self.weights**2/self.own).topk(count, largest=False)      # rising
         added = torch.maximum(added, self.least*(1 + 1e-6))      # so that they still tell the order
         self.least = added[:, -1:]
         self.scores.scatter_(1, self.live.gather(1, gone), added)
         stays = torch.ones_like(self.live, dtype=torch.bool).scatter_(1, gone, False).nonzero()[:, 1].view(len(gone), -1)
-        block = lambda rows, columns: self.inverse.gather(1, rows[:, :, None].expand(-1, -1, self.inverse.shape[2])).gather(2, columns[:, None].expand(-1, rows.shape[1], -1))
-        own, towards = block(gone, gone), block(stays, gone)
-        made_up = torch.linalg.solve(own, torch.cat([self.weights.gather(1, gone)[:, :, None], towards.mT], 2))
-        self.weights = self.weights.gather(1, stays) - (towards @ made_up[:, :, :1])[:, :, 0]
-        self.inverse, self.live = block(stays, stays) - towards @ made_up[:, :, 1:], self.live.gather(1, stays)
+        columns = self.inverse[self.live[:, :, None], self.live.gather(1, gone)[:, None]]
+        columns = torch.baddbmm(columns, self.factor, _rows_at(self.factor, gone).mT, alpha=-1)
+        own = _rows_at(columns, gone)
+        own.diagonal(dim1=1, dim2=2).mul_(1 + 1e-10)      # rounding must not make it indefinite
+        root = torch.linalg.cholesky(own)
+        split = torch.linalg.solve_triangular(root.mT, _rows_at(columns, stays), upper=True, left=False)
+        made_up = torch.linalg.solve_triangular(root, self.weights.gather(1, gone)[:, :, None], upper=False)
+        self.weights = self.weights.gather(1, stays) - (split @ made_up)[:, :, 0]
+        self.own, self.live = self.own.gather(1, stays) - split.square().sum(2), self.live.gather(1, stays)
+        self.factor = torch.cat([_rows_at(self.factor, stays), split], 2)
 
 def weight_losses(weights:torch.Tensor,      # (filters, n)
                   moments:torch.Tensor,      # (n + 1, n + 1) float64, of `input_moments`

@@ -6,8 +6,8 @@
 __all__ = ['app', 'AsJson', 'WORK', 'NOISE', 'ENDS', 'NETWORK', 'TEX', 'data', 'models', 'main', 'fail', 'tell', 'number_or_word',
            'told', 'notebook_path', 'check_executed', 'check_parameters', 'write_html', 'notebook', 'Progress',
            'follow', 'check_cluster', 'snakemake', 'alone', 'report', 'train', 'ship', 'estimate', 'records', 'convert',
-           'info', 'prune', 'finetune', 'lighten', 'upscale', 'export', 'check', 'degrade', 'evaluate', 'list_models',
-           'get_models']
+           'info', 'PhaseLines', 'prune', 'finetune', 'lighten', 'upscale', 'export', 'check', 'degrade', 'evaluate',
+           'list_models', 'get_models']
 
 # %% ../nbs/40_cli.ipynb #af31115e
 import re
@@ -424,20 +424,41 @@ def info(file:Annotated[str, typer.Argument(help=NETWORK)],
     for name, value in found.get('provenance', {}).items(): typer.echo(f'{name}: {json.dumps(value) if isinstance(value, (dict, list)) else value}')
 
 # %% ../nbs/40_cli.ipynb #b3a4e1b2
+class PhaseLines:
+    "Shows lines 'phase 2 of 6, widths: …' on standard error: in a terminal a phase has one line, which is redrawn; elsewhere each phase's first, then one now and then"
+    def __init__(self, every:float=15.):     # seconds between lines where there is no terminal
+        self.every, self.phase, self.shown = every, '', 0.
+
+    def __call__(self, text:str):
+        phase, began = text.partition(':')[0], time.monotonic()
+        if sys.stderr.isatty():
+            before = '\n' if self.phase and phase != self.phase else '\r\x1b[2K'
+            # a training draws its own bar, below the line
+            typer.echo(before + text[:shutil.get_terminal_size().columns - 1], err=True, nl=phase.endswith('fine-tuning'))
+        elif phase != self.phase or began - self.shown >= self.every:
+            typer.echo(text, err=True)
+            self.shown = began
+        self.phase = phase
+
+    def end(self):
+        if self.phase and sys.stderr.isatty(): typer.echo('', err=True)
+
+# %% ../nbs/40_cli.ipynb #c4b5f2c3
 @app.command()
 def prune(model:Annotated[str, typer.Option(help=NETWORK)],
           data:Annotated[str, typer.Option(help="Clips like those it is for: a folder of them, or 'stills'. Every tenth is held out, to check on.")],
-          target:Annotated[str, typer.Option(help="'latency=0.5' (half the time), 'latency=800ms' (per frame), 'macs=0.5', or both: 'macs=0.5,latency=0.6'.")],
+          target:Annotated[str, typer.Option(help="'latency=0.5' (half the time), 'latency=800ms' (per frame), 'macs=0.5', or both: 'macs=0.5,latency=0.6'. MACs are counted without SPyNet's, latency with all.")],
           output:Annotated[Path, typer.Option('-o', '--output', help='Where the smaller network goes, .safetensors.')],
           max_drop:Annotated[float|None, typer.Option(help='dB that may be lost on the clips held out; what loses more is not written.')] = None,
           iterations:Annotated[int, typer.Option(help='Of fine-tuning; 0 for none.')] = 1000,
           size:Annotated[str, typer.Option(help='Low-resolution frame that time and MACs are counted for, height x width.')] = '180x320',
           bfloat16:Annotated[bool, typer.Option('--bfloat16', help='Time is measured in bfloat16 instead of float32.')] = False,
           levels:Annotated[str, typer.Option(help="Coarsest levels of SPyNet to leave out first, 0 to 5, or 'best': as many as suit whole frames of the clips. Those that it is for must not move farther.")] = '0',
+          flow:Annotated[bool, typer.Option('--flow', help='Prune SPyNet as well, which stays as it is otherwise: an error of flow is a misplaced picture.')] = False,
           seed:int = 0,
           force:Annotated[bool, typer.Option('--force', help='Replace an output that exists.')] = False,
           as_json:AsJson = False):
-    """Make a network smaller and faster: search widths, remove filters, repair, fine-tune, check; what was interrupted is gone on with.
+    """Make a network smaller and faster: search widths, remove filters, repair, fine-tune, check. The same command resumes at the phase that was interrupted.
 
     Example: vsrprune prune --model dense.pth --data CLIPS --target latency=0.5 --max-drop 0.3 -o small.safetensors
     """
@@ -446,8 +467,9 @@ def prune(model:Annotated[str, typer.Option(help=NETWORK)],
         from vsrprune.frames import InputError
         from vsrprune.shrink import shrink_file
         if not (sides := re.fullmatch(r'(\d+)x(\d+)', size)): raise InputError(f"--size is height x width in pixels, such as 180x320; got '{size}'.")
-        found = shrink_file(model, data, target, output, max_drop, force, iterations=iterations, size=tuple(map(int, sides.groups())), dtype=torch.bfloat16 if bfloat16 else torch.float32,
-                            seed=seed, note=lambda text: typer.echo(text, err=True), levels=number_or_word(levels))
+        lines, options = PhaseLines(), dict(iterations=iterations, size=tuple(map(int, sides.groups())), seed=seed, levels=number_or_word(levels), flow=flow)
+        try: found = shrink_file(model, data, target, output, max_drop, force, dtype=torch.bfloat16 if bfloat16 else torch.float32, note=lines, **options)
+        finally: lines.end()
     tell(f'{output}: {found.told()}', as_json, output=output, **{name: value for name, value in vars(found).items() if name != 'model'})
 
 # %% ../nbs/40_cli.ipynb #508d3403

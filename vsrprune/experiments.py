@@ -6,10 +6,11 @@
 __all__ = ['PUBLISHED_SIZE', 'environment', 'commit', 'clips', 'training_clips', 'save_weights', 'dense_path', 'source_network',
            'bring_dense', 'dense_network', 'costs', 'measure', 'measure_dense', 'validation_psnr', 'try_learning_rate',
            'learning_rate', 'finetune_network', 'finetune_dense', 'scan_weights', 'zero_weights', 'run_unstructured',
-           'run_structured', 'calibration', 'plan_path', 'make_plan', 'removal_plan', 'remove_filters', 'teacher_of',
-           'try_removal', 'removal_rate', 'run_removal', 'regularise', 'run_aware', 'begin_again', 'again_path',
-           'try_again', 'second_rate', 'measure_levels', 'run_ablation', 'speed_path', 'machines', 'measure_speed',
-           'compute_missing', 'finished_records', 'profile_records', 'records_beside', 'take_up', 'estimate_report']
+           'run_structured', 'calibration', 'plan_path', 'parts_pruned', 'make_plan', 'removal_plan', 'remove_filters',
+           'teacher_of', 'try_removal', 'removal_rate', 'run_removal', 'regularise', 'run_aware', 'begin_again',
+           'again_path', 'try_again', 'second_rate', 'measure_levels', 'run_ablation', 'speed_path', 'machines',
+           'measure_speed', 'compute_missing', 'finished_records', 'profile_records', 'records_beside', 'take_up',
+           'estimate_report']
 
 # %% ../nbs/32_experiments.ipynb #61288c56
 import copy
@@ -46,7 +47,7 @@ from .profiles import ABLATED, Aware, Profile, Removal, Zeroing, structured_opti
 from .results import Cost, Record, Speedup, best_levels, levels_table, option_words, read_records, record_name, write_record, write_text
 from .scoring import fast_restore
 from .sparsity import Pressure, PruningAware, View, surgery
-from .structured import LOOKING, allocate, channel_scores, cut, prune_filters, prune_misaligned, removed_share, without_levels
+from .structured import LOOKING, PARTS, allocate, channel_scores, cut, prune_filters, prune_misaligned, removed_share, without_levels
 from .training import TRUNKS, Diverged, Recipe, Teacher, finetuning_recipe, has_bfloat16, train
 from .unstructured import Gradual, choose, prune_weights, repair_weights, sensitivity, spared, weight_scores
 
@@ -186,8 +187,8 @@ def _trial_path(profile, lr): return profile.runs/'trials'/f'lr-{lr:g}.json'
 def try_learning_rate(profile:Profile, lr:float, progress:bool=False)->dict:
     "Fine-tune briefly at one learning rate and score on validation clips; the result is kept in a file"
     seed, model = profile.seeds[0], dense_network(profile)
-    if profile.structured: model, _ = prune_filters(model, max(profile.structured))
-    else: prune_weights(model, *max((r, scope) for scope, ratios in profile.unstructured.items() for r in ratios))
+    if profile.structured: model, _ = prune_filters(model, max(profile.structured), PARTS)
+    else: prune_weights(model, *max((r, scope) for scope, ratios in profile.unstructured.items() for r in ratios), max_ratio=profile.max_ratio)
     recipe = _recipe(profile, lr, profile.finetuning.trial, seed)
     _train(model, profile, f'trial-{lr:g}', recipe, progress=progress)
     pairs = training_clips(profile, 'validation')[0]
@@ -257,7 +258,7 @@ def zero_weights(profile:Profile, zeroing:Zeroing, seed:int=0)->tuple:
     ratios = _spared_shares(profile, zeroing, seed) if zeroing.scope == 'sensitivity' else None
     chosen = dict(scope='layer' if ratios else zeroing.scope, pattern=zeroing.pattern, ratios=ratios)
     if zeroing.gradual: return pruned, None, Gradual(zeroing.sparsity, max(profile.finetuning.iterations//2, 1), 20, 0., zeroing.criterion, **chosen, clips=clips, seed=seed), None, dense
-    masks = choose(weight_scores(dense, zeroing.criterion, clips, seed), zeroing.sparsity, **chosen, max_ratio=zeroing.max_ratio or 1.)
+    masks = choose(weight_scores(dense, zeroing.criterion, clips, seed), zeroing.sparsity, **chosen, max_ratio=zeroing.max_ratio or profile.max_ratio)
     masks(pruned)
     if zeroing.repair: repaired, ridge = repair_weights(pruned, dense, masks, clips, wide_clips(training_clips(profile)[0]), profile.calibration.ridge or RIDGE)
     return pruned, repaired, masks, ridge, dense
@@ -276,9 +277,9 @@ def run_unstructured(profile:Profile, zeroing:Zeroing, seed:int=0, progress:bool
     return [*records, tuned], history, masks.masks if zeroing.gradual else masks
 
 def run_structured(profile:Profile, ratio:float, seed:int=0, progress:bool=False):
-    "Remove filters of the dense network and fine-tune what is left; also returns what was removed from each group"
+    "Remove filters of the dense network, SPyNet's with them as in the paper, and fine-tune what is left; also returns what was removed from each group"
     started = time.perf_counter()
-    model, removed = prune_filters(dense_network(profile), ratio)
+    model, removed = prune_filters(dense_network(profile), ratio, PARTS)
     fields = dict(method='structured', options=structured_options(), ratio_asked=ratio, ratio=removed_share(removed))
     pruned = _score_pruned(model, profile, started, seed, **fields)
     return pruned, *finetune_network(model, profile, (), progress, seed, **fields), removed
@@ -291,13 +292,18 @@ def calibration(profile:Profile, seed:int=0)->tuple[torch.Tensor, torch.Tensor]:
 
 def plan_path(profile:Profile, removal:Removal)->Path: return profile.runs/'plans'/f'{removal.plan}.json'
 
+def parts_pruned(profile:Profile)->tuple|None:
+    "Parts that lines of the sweep prune: all where the profile says so, else `structured`'s default, which leaves the flow alone"
+    return PARTS if profile.flow else None
+
 def make_plan(profile:Profile, removal:Removal)->dict:
     "Widths of each group for a line of the sweep, and the share of the MACs that they reach; kept in a file"
     dense, seed = dense_network(profile), profile.seeds[0]
     criterion = dict(uniform='l1', latency='reconstruction').get(removal.allocation, removal.criterion)
-    scores = channel_scores(dense, criterion, calibration(profile, seed) if criterion in LOOKING else None, seed)
+    only = parts_pruned(profile)
+    scores = channel_scores(dense, criterion, calibration(profile, seed) if criterion in LOOKING else None, seed, only=only)
     timings = Timings(folder=profile.runs/'timings')
-    widths, reached = allocate(dense, scores, removal.target, removal.allocation, timings=timings, example=torch.empty(1, 3, 3, *profile.cost_size))
+    widths, reached = allocate(dense, scores, removal.target, removal.allocation, only, timings, example=torch.empty(1, 3, 3, *profile.cost_size))
     plan = dict(widths=widths, reached=reached, timings=timings.conditions)
     write_text(json.dumps(plan, indent=1), plan_path(profile, removal))
     return plan
@@ -312,7 +318,7 @@ def remove_filters(profile:Profile, removal:Removal, seed:int=0)->tuple:
     "(pruned, repaired or None, report of `structured.cut`, dense) of a line of the sweep"
     dense, widths = dense_network(profile), removal_plan(profile, removal)['widths']
     clips = calibration(profile, seed) if removal.repair or removal.criterion in LOOKING else None
-    scores = channel_scores(dense, removal.criterion, clips, seed)
+    scores = channel_scores(dense, removal.criterion, clips, seed, only=parts_pruned(profile))
     (small, report), repaired = cut(dense, scores, widths), None
     if removal.repair: repaired, report = cut(dense, scores, widths, clips[0], ridge=profile.calibration.ridge or RIDGE, watched=wide_clips(training_clips(profile)[0]))
     return small, repaired, report, dense
@@ -363,7 +369,7 @@ def run_removal(profile:Profile, removal:Removal, seed:int=0, progress:bool=Fals
 def regularise(profile:Profile, line:Aware, seed:int=0, progress:bool=False)->tuple:
     "Pruning-aware training of the dense network: (network with what was put on, `PruningAware`, `View`, curve, what the record says)"
     dense, widths, iterations = dense_network(profile), removal_plan(profile, line)['widths'], profile.finetuning.iterations
-    scores = channel_scores(dense, line.criterion, calibration(profile, seed)) if line.criterion in LOOKING else None
+    scores = channel_scores(dense, line.criterion, calibration(profile, seed), only=parts_pruned(profile)) if line.criterion in LOOKING else None
     model, pairs = copy.deepcopy(dense), training_clips(profile, 'validation')[0]
     aware = PruningAware(model, widths, Pressure(iterations, line.alpha, refresh=line.refresh, rate=line.rate), line.form, line.align, scores)
     view = View(aware, lambda network: validation_psnr(network, pairs), max(iterations//10, 1))
@@ -471,8 +477,8 @@ def run_ablation(profile:Profile, part:str)->list[Record]:
     if part not in ABLATED: raise InputError(f"ablation: no part '{part}'; there are {', '.join(ABLATED)}.")
     def at(ratio):
         started, dense = time.perf_counter(), dense_network(profile)
-        model, removed = prune_filters(dense, ratio, None if part == 'misaligned' else (part,))
-        if part == 'misaligned': model = prune_misaligned(dense, ratio)
+        model, removed = prune_filters(dense, ratio, PARTS if part == 'misaligned' else (part,))
+        if part == 'misaligned': model = prune_misaligned(dense, ratio, PARTS)
         return _score_pruned(model, profile, started, profile.seeds[0], experiment='ablation', method='structured', options=structured_options(part),
                              ratio_asked=ratio, ratio=removed_share(removed))
     return [at(ratio) for ratio in profile.ablation]

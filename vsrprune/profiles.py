@@ -184,8 +184,10 @@ class Asked(Document):
     finetuning: Finetuning = Finetuning()
     unstructured: dict[Scope, Ratios] = {}      # shares of weights to prune by magnitude, by scope
     weights: tuple[Zeroing, ...] = ()           # the same by other methods, or with other seeds
+    max_ratio: Annotated[float, Field(gt=0, le=1)]|None = None      # of lines that have none: what a layer loses at most where all are ranked together; 1 for no bound, default `unstructured.bound`
     structured: Ratios = ()                     # shares of filters to remove
     ablation: Ratios = ()                       # the same, of single parts and misaligned, without fine-tuning
+    flow: Annotated[bool, Field(strict=True)] = False       # lines of `sweep` and `aware` prune SPyNet as well; `structured` always does, as the paper did
     sweep: tuple[Removal, ...] = ()             # filters removed down to a share of the MACs
     aware: tuple[Aware, ...] = ()               # the same by pruning-aware training
     scratch: tuple[str, ...] = ()               # lines of the sweep, by name, whose widths are also trained from nothing, as the dense network was

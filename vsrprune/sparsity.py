@@ -20,7 +20,7 @@ from torch.nn.utils import parametrizations, parametrize
 
 from .checkpoints import unparametrise
 from .frames import InputError
-from .structured import Group, channel_scores, cut, filter_norms, groups
+from .structured import Group, cut, filter_norms, groups
 from .training import main_process
 
 # %% ../nbs/13_sparsity.ipynb #77e4f4f5
@@ -213,7 +213,7 @@ def surgery(model:nn.Module,         # that was trained; left as it is
            )->tuple[nn.Module, pd.DataFrame]:
     "The smaller network without S, and the report of `structured.cut`"
     twin = unparametrise(copy.deepcopy(model).eval())
-    worth = {name: scores.cpu().masked_fill(aware.gone[name], -1) if name in aware.gone else scores.cpu() for name, scores in channel_scores(twin).items()}
+    worth = {name: (~gone).float() for name, gone in aware.gone.items()}
     return cut(twin, worth, aware.widths, **options)
 
 # %% ../nbs/13_sparsity.ipynb #667b5630

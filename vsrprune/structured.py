@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -203,6 +204,10 @@ def fixed_layers(model:nn.Module,                 # as for `groups`
 
 PARTS = ('flow', 'inner', 'stream', 'tail')
 
+def _in_flow(name)->bool:
+    "Whether a layer belongs to the flow network, `spynet`"
+    return 'spynet' in name.split('.')
+
 def part(group:Group|str,     # one of BasicVSR's groups, or its name
         )->str:
     "Where in BasicVSR: 'flow' (SPyNet), 'inner' (of a block), 'stream' (residual stream and state) or 'tail' (fusion to conv_hr)"
@@ -257,7 +262,7 @@ def _lamp(model, group):
     rest = squares[order].flip(0).cumsum(0).flip(0)             # of those not smaller
     return torch.empty_like(squares).scatter_(0, order, squares[order]/rest.clamp(min=1e-30))
 
-def _taylor(model, found, clips):
+def _taylor(model, found, clips, note=None):
     "Square of the first-order change of the absolute error, were a channel's filters and biases zero"
     model, scores = copy.deepcopy(model).requires_grad_(), {g.name: torch.zeros(g.width) for g in found}
     for lq, gt in zip(*clips):
@@ -275,31 +280,40 @@ def _blocks(group, reader, taps)->torch.Tensor:
     "(width, inputs) where the weights of a reader lie that read each channel"
     return torch.tensor([[(start + c)*taps + k for r, start in group.readers if r == reader for k in range(taps)] for c in range(group.width)])
 
-def _energy(model, found, clips):
-    moments = input_moments(model, sorted({r for g in found for r, _ in g.readers}), clips[0])
+def _energy(model, found, clips, note=None):
+    moments = input_moments(model, sorted({r for g in found for r, _ in g.readers}), clips[0], note=note)
     def of(group, reader): return moments[reader].diagonal()[_blocks(group, reader, model.get_submodule(reader).weight[0, 0].numel())].mean(1)
     return {g.name: torch.stack([of(g, reader) for reader in dict(g.readers)]).mean(0).float() for g in found}
 
 # %% ../nbs/11_structured.ipynb #00f7da92
 class _Reader:
-    "Weights of a layer that reads a group, while channels of the group are taken away"
+    "What a layer that reads a group loses while channels of the group are taken away: a pivoted Cholesky factorisation by blocks"
     def __init__(self, conv, moments, weights, blocks):
-        self.inverse = torch.linalg.inv(damped(moments))
-        self.weights = matrix_of(conv)*weights.sqrt()
-        self.blocks = blocks
+        self.width, self.taps = blocks.shape
+        rows = blocks.flatten()      # all that follows needs the inverse at the group's inputs only
+        self.inverse = torch.cholesky_inverse(torch.linalg.cholesky(damped(moments)))[rows][:, rows]
+        self.weights = (matrix_of(conv)*weights.sqrt())[rows].view(self.width, self.taps, -1)
+        self.own = self.inverse.view(self.width, self.taps, self.width, self.taps).diagonal(dim1=0, dim2=2).permute(2, 0, 1).clone()
+        self.factor, self.used = torch.zeros_like(self.inverse), 0
 
     def losses(self, channels):
         "What taking each of these channels away would add to the error, (n,)"
-        rows = self.blocks[channels]
-        own, read = self.inverse[rows[:, :, None], rows[:, None, :]], self.weights[rows]
-        return (read*torch.linalg.solve(own, read)).sum((1, 2))
+        root = torch.linalg.cholesky(self.own[channels])
+        return torch.linalg.solve_triangular(root, self.weights[channels], upper=False).square().sum((1, 2))
 
     def take(self, channel):
         "The others make up for it"
-        rows = self.blocks[channel]
-        made_up = torch.linalg.solve(self.inverse[rows][:, rows], torch.cat([self.weights[rows], self.inverse[rows]], 1))
-        towards, split = self.inverse[:, rows], self.weights.shape[1]
-        self.weights, self.inverse = self.weights - towards @ made_up[:, :split], self.inverse - towards @ made_up[:, split:]
+        rows = slice(channel*self.taps, (channel + 1)*self.taps)
+        known = self.factor[:, :self.used]
+        column = self.inverse[:, rows] - known @ known[rows].T      # of the inverse as it is without those taken before
+        root = torch.linalg.cholesky(column[rows])
+        column = torch.linalg.solve_triangular(root, column.T, upper=False).T
+        split = column.view(self.width, self.taps, self.taps)
+        made_up = torch.linalg.solve_triangular(root, self.weights[channel], upper=False)
+        self.weights -= (column @ made_up).view_as(self.weights)
+        self.own -= split @ split.mT
+        self.factor[:, self.used:self.used + self.taps] = column
+        self.used += self.taps
 
 def _eliminated(readers, width)->torch.Tensor:
     "(width,) what each channel's removal added, in the order of least loss; never less than that of one that went before"
@@ -313,14 +327,18 @@ def _eliminated(readers, width)->torch.Tensor:
         del left[i]
     return scores
 
-def _reconstruction(model, found, clips):
+def _reconstruction(model, found, clips, note=None):
     names = sorted({r for g in found for r, _ in g.readers})
-    moments, owed = input_moments(model, names, clips[0]), output_weights(model, names, clips[0])
-    def readers(group):
-        for name in dict(group.readers):
-            conv = model.get_submodule(name)
-            yield _Reader(conv, moments[name], owed[name], _blocks(group, name, conv.weight[0, 0].numel()))
-    return {g.name: _eliminated(list(readers(g)), g.width) for g in found}
+    moments = input_moments(model, names, clips[0], note=note)
+    owed = output_weights(model, names, clips[0], note=note)
+    def of(group):
+        def reader(name): return _Reader(conv := model.get_submodule(name), moments[name], owed[name], _blocks(group, name, conv.weight[0, 0].numel()))
+        return _eliminated([reader(name) for name in dict(group.readers)], group.width)
+    scores = {}
+    for i, g in enumerate(found, 1):
+        if note: note(f'what each channel is worth: layer {i} of {len(found)}, {g.name}')
+        scores[g.name] = of(g)
+    return scores
 
 # %% ../nbs/11_structured.ipynb #5bbcfdea
 CRITERIA = ('l1', 'l2', 'lamp', 'taylor', 'activation', 'reconstruction', 'random')
@@ -331,13 +349,15 @@ def channel_scores(model:nn.Module,                 # in eval mode; left as it i
                    clips:tuple|None=None,           # (lq, gt), see `calibration_clips`; for those that look at any
                    seed:int=0,                      # of `random`
                    example:torch.Tensor|None=None,  # as for `groups`
+                   only:tuple|None=None,            # parts to look at, as for `prune_filters`
+                   note:Callable|None=None,         # called with a line about each step, such as which layer of how many
                   )->dict[str, torch.Tensor]:       # by group (width,); least go first
     "What each channel is worth by a criterion; `InputError` for an unknown one, or one without the clips it needs"
     if criterion not in CRITERIA: raise InputError(f"no criterion '{criterion}'; there are {', '.join(CRITERIA)}.")
     if criterion in LOOKING and clips is None: raise InputError(f"criterion '{criterion}' looks at clips; give those of `calibration_clips`.")
-    found = groups(model, example)
+    found = _chosen(groups(model, example), only)
     if criterion == 'random': return {g.name: torch.from_numpy(np.random.default_rng([seed, *g.name.encode()]).permutation(g.width)).float() for g in found}
-    if criterion in LOOKING: return dict(taylor=_taylor, activation=_energy, reconstruction=_reconstruction)[criterion](model, found, clips)
+    if criterion in LOOKING: return dict(taylor=_taylor, activation=_energy, reconstruction=_reconstruction)[criterion](model, found, clips, note)
     of = dict(l1=filter_norms, l2=lambda model, g: filter_norms(model, g, 2).sqrt(), lamp=_lamp)[criterion]
     return {g.name: of(model, g) for g in found}
 
@@ -350,7 +370,7 @@ def _tiny(example):
 class Target:
     "What a network may cost: MACs, time, or both"
     macs: float|None = None        # share of the dense network's, SPyNet's not counted
-    latency: float|None = None     # share of the dense network's; milliseconds per frame if above 1
+    latency: float|None = None     # share of the dense network's, SPyNet included; milliseconds per frame if above 1
 
     @classmethod
     def parse(cls, text):      # 'macs=0.5', 'latency=0.5', 'latency=800ms', 'macs=0.5,latency=0.6'
@@ -385,7 +405,7 @@ class _Budget:
         for g in traced.groups:
             for r, _ in g.readers: self.reads[r].append(g.name)
             self.writes |= dict.fromkeys(g.writers, g.name)
-        self.in_flow = {name: 'spynet' in name.split('.') for name in self.layers}
+        self.in_flow = {name: _in_flow(name) for name in self.layers}
         self.weighed = {name: self.taps[name]*sum(n*h*w for n, h, w in calls)/(self.frames - self.in_flow[name])      # a long clip has as many pairs of neighbours as frames
                         for name, calls in self.calls.items()}
         self.dense, self.known = {g.name: g.width for g in traced.groups}, {}
@@ -407,9 +427,21 @@ class _Budget:
         "Of these convolutions, by the table of timings"
         def of(layer):
             key = layer, *self.shape(layer, widths)
-            if key not in self.known: self.known[key] = sum(self.timings(*key[1:], self.layers[layer].kernel_size[0], *call) for call in self.calls[layer])
+            if key not in self.known: self.known[key] = sum(self.timings(*timed) for timed in self._timed(*key))
             return self.known[key]
         return sum(of(layer) for layer in layers or self.layers)/self.frames
+
+    def _timed(self, layer, inputs, filters)->list[tuple]:
+        "What the table is asked for about a layer, call by call"
+        return [(inputs, filters, self.layers[layer].kernel_size[0], *call) for call in self.calls[layer]]
+
+    def timed_shapes(self, choices:dict[str, list[int]])->set[tuple]:
+        "All that a search among these widths of groups may ask the table for"
+        def shapes(layer):
+            touching = list(dict.fromkeys([*self.reads[layer], *([self.writes[layer]] if layer in self.writes else [])]))
+            for widths in product(*(choices.get(g, [self.dense[g]]) for g in touching)):
+                yield self.shape(layer, self.dense | dict(zip(touching, widths)))
+        return {timed for layer in self.layers for a, b in set(shapes(layer)) for timed in self._timed(layer, a, b)}
 
     def saved(self, measure, widths, change)->float:
         "By some groups' going to other widths"
@@ -467,6 +499,7 @@ class _Search:
         self.lost = {g.name: [0., *scores[g.name].sort().values.double().cumsum(0).tolist()] for g in found}      # by channels removed
         self.choices = {g.name: self._choices(g, step if g.unit == 1 else max(step//2, 1)) for g in found}        # a channel of several filters weighs more
         self.widths = budget.dense | {}
+        budget.timings.expect(budget.timed_shapes(self.choices))
 
     @staticmethod
     def _choices(group, step): return [group.width, *range((group.width - 1)//step*step, 0, -step)]
@@ -527,14 +560,16 @@ def _random_cut(model, widths, example):
     traced = _Traced(model, _tiny(example))
     return _remove(traced, {g.name: range(widths[g.name], g.width) for g in traced.groups})
 
-def _timed(model, budget, target, within, example, timings):
+def _timed(model, budget, target, within, example, timings, say):
     "Widths for a target of time, and what they reach: the table says what to try, the clock whether it is met, and by how much to aim otherwise"
     size, frames = (180, 320) if example is None else tuple(example.shape[-2:]), budget.frames
+    say('the clock: the dense network')
     dense_ms = latency(model, size, frames, timings.dtype, device=timings.device)
     wanted = {name: amount/dense_ms if amount > 1 else amount for name, amount in vars(target).items() if amount}
     if wanted['latency'] >= 1: raise InputError(f'target: {target}: the network takes {dense_ms:.0f} ms as it is.')
     aim, best = wanted['latency'], None
     for turn in range(4):
+        say(f'the clock: turn {turn + 1} of at most 4, widths for {aim:.3f} of the time by the table')
         if (widths := within(aim)) is None: break
         share = 1/compare_latency(model, _random_cut(model, widths, example), size, frames, timings.dtype, device=timings.device)['ratio']
         reached = dict(macs=budget.macs(widths)/budget.macs(budget.dense), latency=share)
@@ -549,19 +584,21 @@ def allocate(model:nn.Module,                     # left as it is
              scores:dict[str, torch.Tensor],      # from `channel_scores`
              target:str|Target,                   # 'macs=0.5', 'latency=0.5', 'latency=800ms', or both: 'macs=0.5,latency=0.6'
              allocation:str='uniform',            # one of `ALLOCATIONS`
-             only:tuple|None=None,                # parts to prune (see `part`), default all
-             timings:Timings|None=None,           # default float32 on the CPU, kept nowhere
+             only:tuple|None=None,                # parts to prune, as for `prune_filters`
+             timings:Timings|None=None,           # default `Timings.here()`: float32 on the CPU
              step:int=8,                          # widths of the latency-aware allocation are multiples of it, of half of it before a pixel shuffle
              example:torch.Tensor|None=None,      # a clip of the size that costs are counted for; default three frames of 180x320
+             note:Callable|None=None,             # called with a line about each step
             )->tuple[dict[str, int], dict[str, float]]:      # width of each group; shares of the dense network's cost that they reach, 'macs' and, if asked for, 'latency'
-    "Widths for a target; warns where it is missed by more than 1 %, `InputError` where even the narrowest network costs more"
-    target, timings = Target.parse(target), timings or Timings()
+    """Widths for a target; warns where it is missed by more than 1 %, `InputError` where even the narrowest network costs more.
+    What a target counts: MACs without SPyNet's, whether SPyNet is pruned or not; latency of the whole network, SPyNet included"""
+    target, timings, say = Target.parse(target), timings or Timings.here(note=note), note or (lambda text: None)
     if allocation not in ALLOCATIONS: raise InputError(f"no allocation '{allocation}'; there are {', '.join(ALLOCATIONS)}.")
     traced = _Traced(model, _tiny(example))
     budget, found = _Budget(traced, example, timings), _chosen(traced.groups, only)
     dense, within = budget.dense, partial(_within, budget, found, scores, allocation, step)
     goals = dict(macs=target.macs*budget.macs(dense)) if target.macs else {}
-    if target.latency: widths, reached, missed = _timed(model, budget, target, lambda aim: within(goals | dict(ms=aim*budget.ms(dense))), example, timings)
+    if target.latency: widths, reached, missed = _timed(model, budget, target, lambda aim: within(goals | dict(ms=aim*budget.ms(dense))), example, timings, say)
     elif widths := within(goals):
         reached = dict(macs=budget.macs(widths)/budget.macs(dense))
         missed = abs(reached['macs']/target.macs - 1)
@@ -572,10 +609,10 @@ def allocate(model:nn.Module,                     # left as it is
 
 # %% ../nbs/11_structured.ipynb #0bec2257
 def _chosen(found, only):
-    "Groups of some parts"
+    "Groups of some parts; by default all but the flow's: an error of flow is a misplaced picture, which no reader makes up for"
     if only is not None and (not only or isinstance(only, str) or not set(only) <= set(PARTS)):
         raise InputError(f'prune_filters: only is a tuple of some of {PARTS}, got {only!r}.')
-    return [g for g in found if only is None or part(g) in only]
+    return [g for g in found if (not _in_flow(g.name) if only is None else part(g) in only)]
 
 def _ratio_widths(found, scores, ratio, allocation)->dict:
     "Widths without a share of the channels, of each group or of all"
@@ -588,7 +625,7 @@ def _ratio_widths(found, scores, ratio, allocation)->dict:
     return _nearest(partial(_lowest, found, scores), most, filters, (1 - ratio)*sum(g.filters for g in found))
 
 def cut(model:nn.Module,                     # in eval mode; left as it is
-        scores:dict[str, torch.Tensor],      # from `channel_scores`
+        scores:dict[str, torch.Tensor],      # from `channel_scores`, of each group that gets narrower
         widths:dict[str, int],               # what is left of each group; one that is not named stays
         lq:torch.Tensor|None=None,           # (b, t, 3, h, w) calibration clips to repair on; default no repair
         example:torch.Tensor|None=None,      # as for `groups`
@@ -601,7 +638,9 @@ def cut(model:nn.Module,                     # in eval mode; left as it is
     traced = _Traced(model, example)
     limits = {g.name: g.width for g in traced.groups}
     if wrong := [name for name, width in widths.items() if not 0 < width <= limits.get(name, 0)]: raise InputError(f"widths: '{wrong[0]}' " + (f'has {limits[wrong[0]]} channels, of which 1 to all can be left, not {widths[wrong[0]]}.' if wrong[0] in limits else 'is no group of this network.'))
-    gone = {g.name: scores[g.name].argsort(stable=True)[:g.width - widths.get(g.name, g.width)].tolist() for g in traced.groups}
+    if lost := [name for name, width in widths.items() if width < limits[name] and name not in scores]: raise InputError(f"widths: '{lost[0]}' is to be narrower, but has no scores; give `channel_scores` the parts to look at.")
+    def least(g): return scores[g.name].argsort(stable=True)[:g.width - widths[g.name]].tolist() if widths.get(g.name, g.width) < g.width else []
+    gone = {g.name: least(g) for g in traced.groups}
     named = lambda g: part(g) if isinstance(model, BasicVSR) else ''
     def row(name, part, width, filters, gone): return name, part, width, len(gone), filters, len(gone)*filters//width, tuple(c for c in range(width) if c not in gone)
     rows = [row(g.name, named(g), g.width, g.filters, set(gone[g.name])) for g in traced.groups]
@@ -621,7 +660,7 @@ def _left(traced, gone)->dict[str, list[int]]:
 # %% ../nbs/11_structured.ipynb #017ebf1e
 def prune_filters(model:nn.Module,               # BasicVSR of any widths, or another network of Conv2d layers, in eval mode; left as it is
                   ratio:float|None=None,         # share of the channels to remove, between 0 and 1: of each group, or of all if `global`
-                  only:tuple|None=None,          # parts to prune (see `part`); default all
+                  only:tuple|None=None,          # parts to prune, some of `PARTS`; default all but 'flow', which stays as it is unless named
                   target:str|Target|None=None,   # instead of a ratio: see `Target`
                   criterion:str='l1',            # one of `CRITERIA`
                   allocation:str='uniform',      # one of `ALLOCATIONS`
@@ -631,14 +670,16 @@ def prune_filters(model:nn.Module,               # BasicVSR of any widths, or an
                   seed:int=0,                    # of `random`
                   timings:Timings|None=None,     # as for `allocate`
                   example:torch.Tensor|None=None,# likewise
+                  note:Callable|None=None,       # called with a line about each step
                  )->tuple[nn.Module, pd.DataFrame]:
     """A smaller copy without the channels that a criterion values least, and the report (see `cut`).
     Uniform with a ratio: round(ratio*width) of each group but never all (Li et al., ICLR 2017, with L1)"""
     if (ratio is None) == (target is None): raise InputError('prune_filters: give either a ratio between 0 and 1 or a target.')
     if repaired and clips is None: raise InputError('prune_filters: repair looks at clips; give those of `calibration_clips`.')
     found, tiny = _chosen(groups(model, _tiny(example)), only), _tiny(example)
-    scores = channel_scores(model, criterion, clips, seed, tiny)
-    widths = _ratio_widths(found, scores, ratio, allocation) if target is None else allocate(model, scores, target, allocation, only, timings, example=example)[0]
+    scores = channel_scores(model, criterion, clips, seed, tiny, only, note)
+    if target is None: widths = _ratio_widths(found, scores, ratio, allocation)
+    else: widths, _ = allocate(model, scores, target, allocation, only, timings, example=example, note=note)
     return cut(model, scores, widths, clips[0] if repaired else None, tiny, watched=watched)
 
 def removed_share(report:pd.DataFrame,    # from `prune_filters`
@@ -714,7 +755,7 @@ def narrowed(model:nn.Module,                 # of the same class and depth; lef
 # %% ../nbs/11_structured.ipynb #3d8300bb
 def prune_misaligned(model:BasicVSR,          # left as it is
                      ratio:float,             # as for `prune_filters`
-                     only:tuple|None=None,    # likewise
+                     only:tuple|None=None,    # likewise, and so is its default
                     )->BasicVSR:              # of the same widths
     "What pruning layer by layer, blind to skips and recurrence, makes of a network: an ablation of `prune_filters`, not a method"
     traced, (small, report) = _Traced(model), prune_filters(model, ratio, only)

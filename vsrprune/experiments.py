@@ -252,25 +252,28 @@ def _spared_shares(profile, zeroing, seed)->dict[str, float]:
     return {name: share for name, share in shares.items() if name != roomiest}
 
 def zero_weights(profile:Profile, zeroing:Zeroing, seed:int=0)->tuple:
-    "(pruned, repaired or None, masks, lambda of the repair, dense) of a line of weights; what is pruned little by little is dense still"
+    "(pruned, repaired or None, masks, how it was repaired or None, dense) of a line of weights; what is pruned little by little is dense still"
     dense, looks = dense_network(profile), zeroing.repair or zeroing.criterion in unstructured.LOOKING
-    clips, (pruned, repaired, ridge) = calibration(profile, seed)[0] if looks else None, (copy.deepcopy(dense), None, None)
+    clips, (pruned, repaired, how) = calibration(profile, seed)[0] if looks else None, (copy.deepcopy(dense), None, None)
     ratios = _spared_shares(profile, zeroing, seed) if zeroing.scope == 'sensitivity' else None
     chosen = dict(scope='layer' if ratios else zeroing.scope, pattern=zeroing.pattern, ratios=ratios)
     if zeroing.gradual: return pruned, None, Gradual(zeroing.sparsity, max(profile.finetuning.iterations//2, 1), 20, 0., zeroing.criterion, **chosen, clips=clips, seed=seed), None, dense
     masks = choose(weight_scores(dense, zeroing.criterion, clips, seed), zeroing.sparsity, **chosen, max_ratio=zeroing.max_ratio or profile.max_ratio)
     masks(pruned)
-    if zeroing.repair: repaired, ridge = repair_weights(pruned, dense, masks, clips, wide_clips(training_clips(profile)[0]), profile.calibration.ridge or RIDGE)
-    return pruned, repaired, masks, ridge, dense
+    if zeroing.repair:
+        ridge, watched = profile.calibration.ridge or RIDGE, wide_clips(training_clips(profile)[0])
+        repaired, share = repair_weights(pruned, dense, masks, clips, watched, ridge)
+        how = dict(ridge=ridge if share else None, share=share)
+    return pruned, repaired, masks, how, dense
 
 def run_unstructured(profile:Profile, zeroing:Zeroing, seed:int=0, progress:bool=False):
     "One line of weights: (records by stage, curve, masks); fine-tuned under the masks"
     started = time.perf_counter()
-    pruned, repaired, masks, ridge, dense = zero_weights(profile, zeroing, seed)
+    pruned, repaired, masks, how, dense = zero_weights(profile, zeroing, seed)
     fields = dict(method='unstructured', options=zeroing.options, ratio_asked=zeroing.sparsity, ratio=zeroing.sparsity if zeroing.gradual else masks.sparsity)
     def scored(model, stage):
         path = save_weights(model, profile, record_name('unstructured', stage, zeroing.options, zeroing.sparsity, seed))
-        return measure(profile, path, started, stage=stage, seed=seed, repair=dict(ridge=ridge) if stage == 'repaired' else None, **fields)
+        return measure(profile, path, started, stage=stage, seed=seed, repair=how if stage == 'repaired' else None, **fields)
     records = [scored(model, stage) for stage, model in (('pruned', pruned), ('repaired', repaired)) if stage in zeroing.stages]
     student = repaired or pruned
     tuned, history = finetune_network(student, profile, (masks,), progress, seed, teacher=Teacher.of(dense, student) if zeroing.teacher else None, **fields)
@@ -354,7 +357,7 @@ def run_removal(profile:Profile, removal:Removal, seed:int=0, progress:bool=Fals
     fields = dict(experiment='sweep', method='structured', options=removal.options, ratio=removed_share(report))
     def scored(model, stage):
         name = record_name('structured', stage, removal.options, seed=seed)
-        return measure(profile, save_weights(model, profile, name), started, stage=stage, seed=seed, repair=dict(ridge=report.attrs['ridge']) if stage == 'repaired' else None, **fields)
+        return measure(profile, save_weights(model, profile, name), started, stage=stage, seed=seed, repair=dict(report.attrs) if stage == 'repaired' else None, **fields)
     records = [scored(model, stage) for stage, model in (('pruned', small), ('repaired', repaired)) if stage in removal.stages]
     if 'finetuned' not in removal.stages: return records, None, report
     student = repaired or small
@@ -394,7 +397,7 @@ def run_aware(profile:Profile, line:Aware, seed:int=0, progress:bool=False)->tup
         path = save_weights(network, profile, record_name('pruning_aware', stage, line.options, seed=seed))
         return measure(profile, path, started, training, repair, stage=stage, iterations=iterations, seed=seed, ratio=removed, **fields)
     records = [scored(model, 'regularised', 0., about), scored(small, 'pruned', removed_share(report))]
-    if line.repair: records.append(scored(repaired[0], 'repaired', removed_share(report), repair=dict(ridge=repaired[1].attrs['ridge'])))
+    if line.repair: records.append(scored(repaired[0], 'repaired', removed_share(report), repair=dict(repaired[1].attrs)))
     student = repaired[0] or small
     tuned, second = finetune_network(student, profile, (), progress, seed, 2*iterations, second_rate(profile, fields, partial(removal_rate, profile, line.plain)),
                                      teacher_of(dense_network(profile), student, report) if line.teacher else None, ratio=removed_share(report), **fields)

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Literal
 
@@ -33,7 +32,7 @@ from .experiments import validation_psnr
 from .flow import LEVELS
 from .frames import InputError, check_output, replacing, repo_root
 from .results import write_text
-from .structured import PARTS, Target, allocate, channel_scores, cut, level_table, widths_of, without_levels
+from .structured import PARTS, Target, allocate, channel_scores, cut, level_table, without_levels
 from .training import TRUNKS, Teacher, finetune, finetuning_recipe
 from .unstructured import Masks
 
@@ -149,14 +148,9 @@ def _pruned(given, dense, scores, widths, held_out, say)->tuple[dict, BasicVSR]:
     left = {group: list(channels) for group, channels in zip(report.group, report.left)}
     return dict(psnr_dense=validation_psnr(given, held_out), psnr=validation_psnr(plain, held_out), left=left), plain
 
-def _repaired(dense, plain, scores, widths, looked, pairs, held_out, say)->tuple[dict, BasicVSR]:
+def _repaired(dense, scores, widths, looked, pairs, held_out, say)->tuple[dict, BasicVSR]:
     "Phase 'repair'"
-    before, now, turns = widths_of(dense), widths_of(plain), count()
-    layers = sum(now[name][0] < before[name][0] for name in now)      # those that read less
-    def note(name):
-        attempt, turn = divmod(next(turns), layers)
-        say(f'layer {turn + 1} of {layers}, {name}' + f', attempt {attempt + 1}'*bool(attempt))
-    small, _ = cut(dense, scores, widths, looked[0], note=note, watched=wide_clips(pairs))
+    small, _ = cut(dense, scores, widths, looked[0], note=say, watched=wide_clips(pairs))
     return dict(psnr=validation_psnr(small, held_out)), small
 
 # %% ../nbs/35_shrink.ipynb #3c4d5e6f
@@ -218,8 +212,8 @@ def shrink(dense:BasicVSR,                     # left as it is
     looked = calibration_clips(pairs, 8, frames, crop, seed)
     _, scores = phase('criterion', _scores, dense, looked, only)
     found, _ = phase('widths', _widths, dense, scores, target, only, size, dtype)
-    plain, pruned = phase('pruning', _pruned, given, dense, scores, found['widths'], held_out)
-    repaired, small = phase('repair', _repaired, dense, pruned, scores, found['widths'], looked, pairs, held_out)
+    plain, _ = phase('pruning', _pruned, given, dense, scores, found['widths'], held_out)
+    repaired, small = phase('repair', _repaired, dense, scores, found['widths'], looked, pairs, held_out)
     tuned = repaired
     if iterations: tuned, small = phase('fine-tuning', _tuned, dense, small, plain['left'], pairs, held_out, recipe, phase.folder/'training.pt', note is not None)
     compared, _ = phase('comparison', _compared, given, small, size, dtype, held_out)

@@ -26,10 +26,11 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from .basicvsr import BasicVSR
-from .calibration import RIDGE, beside, damped, input_moments, matrix_of, output_weights, repair_steadily
+from .calibration import RIDGE, beside, damped, input_moments, matrix_of, output_weights
 from .cost import Timings, compare_latency, latency, layer_calls
 from .flow import LEVELS
 from .frames import InputError
+from .repair import repair_network
 
 # %% ../nbs/11_structured.ipynb #59a0f642
 @dataclass(frozen=True)
@@ -630,11 +631,11 @@ def cut(model:nn.Module,                     # in eval mode; left as it is
         lq:torch.Tensor|None=None,           # (b, t, 3, h, w) calibration clips to repair on; default no repair
         example:torch.Tensor|None=None,      # as for `groups`
         note:Callable|None=None,             # called with the name of each layer that was repaired
-        ridge:float=RIDGE,                   # of repair, see `calibration.repair_steadily`
+        ridge:float=RIDGE,                   # of repair, see `repair.repair_network`
         watched:list|None=None,              # likewise, see `calibration.wide_clips`; default those it is repaired on
        )->tuple[nn.Module, pd.DataFrame]:
     """A smaller copy without the channels of least score, and the report: one row per group and per fixed layer with
-    group, part ('' of networks other than BasicVSR), width (before), removed (channels), filters (before), filters_removed, left (indices of channels); `attrs['ridge']` is the lambda of repair, `None` where it did not serve"""
+    group, part ('' of networks other than BasicVSR), width (before), removed (channels), filters (before), filters_removed, left (indices of channels); `attrs` say how it was repaired: `ridge` (lambda, `None` where it was left as it was) and `share`, see `repair.repair_network`"""
     traced = _Traced(model, example)
     limits = {g.name: g.width for g in traced.groups}
     if wrong := [name for name, width in widths.items() if not 0 < width <= limits.get(name, 0)]: raise InputError(f"widths: '{wrong[0]}' " + (f'has {limits[wrong[0]]} channels, of which 1 to all can be left, not {widths[wrong[0]]}.' if wrong[0] in limits else 'is no group of this network.'))
@@ -648,14 +649,18 @@ def cut(model:nn.Module,                     # in eval mode; left as it is
     left = _left(traced, gone)
     small = _remove(traced, gone)
     report = pd.DataFrame(rows, columns=['group', 'part', 'width', 'removed', 'filters', 'filters_removed', 'left'])
-    if lq is not None: small, report.attrs['ridge'] = repair_steadily(small, model, left, lq, [*lq[:, None]] if watched is None else watched, ridge, note=note)
+    if lq is None: return small, report
+    watched = [*lq[:, None]] if watched is None else watched
+    small, share = repair_network(small, model, left, lq, watched, ridge=ridge, note=note)
+    report.attrs |= dict(ridge=ridge if share else None, share=share)
     return small, report
 
 def _left(traced, gone)->dict[str, list[int]]:
-    "Layers that read less than before, in order of execution, and the filters that each still has"
+    "Layers in order of execution, from the first on that reads less than before, and the filters that each still has"
     readers = {r for g in traced.groups if gone[g.name] for r, _ in g.readers}
+    after = traced.order[min((traced.order.index(r) for r in readers), default=len(traced.order)):]
     lost = {w: {c*g.unit + k for c in gone[g.name] for k in range(g.unit)} for g in traced.groups for w in g.writers}
-    return {name: [f for f in range(traced.layers[name].out_channels) if f not in lost.get(name, ())] for name in traced.order if name in readers}
+    return {name: [f for f in range(traced.layers[name].out_channels) if f not in lost.get(name, ())] for name in after}
 
 # %% ../nbs/11_structured.ipynb #017ebf1e
 def prune_filters(model:nn.Module,               # BasicVSR of any widths, or another network of Conv2d layers, in eval mode; left as it is
@@ -665,7 +670,7 @@ def prune_filters(model:nn.Module,               # BasicVSR of any widths, or an
                   criterion:str='l1',            # one of `CRITERIA`
                   allocation:str='uniform',      # one of `ALLOCATIONS`
                   clips:tuple|None=None,         # (lq, gt) from `calibration_clips`, for criteria that look at clips and for repair
-                  repaired:bool=False,           # solve again what reads less than before, see `calibration.repair_steadily`
+                  repaired:bool=False,           # let what is left make up for what goes, see `repair.repair_network`
                   watched:list|None=None,        # as for `cut`
                   seed:int=0,                    # of `random`
                   timings:Timings|None=None,     # as for `allocate`

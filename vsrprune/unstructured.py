@@ -19,9 +19,10 @@ import pandas as pd
 import torch
 from torch import nn
 
-from .calibration import RIDGE, beside, input_moments, output_weights, repair, repair_steadily, weight_losses
+from .calibration import RIDGE, beside, input_moments, output_weights, weight_losses
 from .cost import layer_calls
 from .frames import InputError
+from .repair import repair_network
 
 # %% ../nbs/10_unstructured.ipynb #eb6b2189
 def conv_weights(model:nn.Module)->dict[str, nn.Parameter]:
@@ -243,18 +244,17 @@ def repair_weights(pruned:nn.Module,                # with zeros, in eval mode; 
                    dense:nn.Module,                 # what it was pruned from
                    masks:Masks,
                    clips:torch.Tensor,              # low resolution (b, t, 3, h, w), see `calibration.calibration_clips`
-                   watched:list[torch.Tensor]=(),   # see `calibration.wide_clips`: on these the repaired network must hold still
+                   watched:list[torch.Tensor]=(),   # see `calibration.wide_clips`: on these the repaired network is judged
                    ridge:float=RIDGE,               # lambda
                    seed:int=0,
                    note:Callable|None=None,         # called with each layer's name
-                  )->tuple[nn.Module, float|None]:  # a repaired copy with the same zeros, and the lambda that served; `None` where none did
+                  )->tuple[nn.Module, float]:       # a repaired copy with the same zeros, and the share of the repair that was taken
     "Let the weights that are left make up for those that are gone"
-    order = list(layer_calls(dense, clips[:1]))
-    every, options = {name: range(dense.get_submodule(name).out_channels) for name in order}, dict(alive=masks.alive, seed=seed, note=note)
-    if len(watched): repaired, ridge = repair_steadily(pruned, dense, every, clips, watched, ridge, **options)
-    else: repair(repaired := copy.deepcopy(pruned), dense, every, clips, ridge=ridge, **options)
+    every = {name: range(dense.get_submodule(name).out_channels) for name in layer_calls(dense, clips[:1])}
+    options = dict(ridge=ridge, alive=masks.alive, seed=seed, note=note)
+    repaired, share = repair_network(pruned, dense, every, clips, watched, **options)
     masks(repaired)
-    return repaired, ridge
+    return repaired, share
 
 # %% ../nbs/10_unstructured.ipynb #190517ca
 class Gradual:

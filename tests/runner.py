@@ -1,8 +1,9 @@
-"Runs a notebook for the tests"
+"Runs a notebook for the tests, and fetches published networks"
 import os
 import signal
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,19 @@ def run_notebook(notebook:Path):
         process.wait()
     if process.returncode:
         pytest.fail(f'nbs/{notebook} failed (exit status {process.returncode}):\n{output[-20_000:]}', pytrace=False)
+
+
+@cache
+def attempt(name):
+    "The file of a published network, or why there is none; processes that run side by side wait for the one that fetches"
+    from vsrprune.catalogue import fetch
+    from vsrprune.frames import InputError
+    try: return fetch([name])[0]
+    except InputError as e: return f'{name} is not here and cannot be fetched: {e}'
+
+
+def fetched(name):
+    "The file of a published network; where it cannot be had, the test is skipped"
+    file = attempt(name)
+    if isinstance(file, str): pytest.skip(file)
+    return file

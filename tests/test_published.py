@@ -1,29 +1,14 @@
 "The published networks themselves: they load, restore, and go to MMagic's layout and back. Fetched where they are not here; skipped, with what was wrong, where they cannot be"
-from functools import cache
-
 import numpy as np
 import pytest
 import torch
+from runner import fetched
 
 from vsrprune import checkpoints, cost
 from vsrprune.basicvsr import restore
-from vsrprune.catalogue import CATALOGUE, fetch
-from vsrprune.frames import InputError, read_clip, shared_folder
+from vsrprune.catalogue import CATALOGUE
+from vsrprune.frames import read_clip, shared_folder
 from vsrprune.metrics import bicubic, psnr
-
-
-@cache
-def attempt(name):
-    "The file of a published network, or why there is none; processes that run side by side wait for the one that fetches"
-    try: return fetch([name])[0]
-    except InputError as e: return f'{name} is not here and cannot be fetched: {e}'
-
-
-def fetched(name):
-    "The file of a published network; where it cannot be had, the test is skipped"
-    file = attempt(name)
-    if isinstance(file, str): pytest.skip(file)
-    return file
 
 
 @pytest.fixture(params=CATALOGUE)

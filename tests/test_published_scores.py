@@ -1,31 +1,20 @@
 "BasicVSR's published networks score on the whole of Vid4 what their authors published; skipped where network or clips are not here"
-import os
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from runner import fetched, shared_out
 
 from vsrprune import checkpoints
 from vsrprune.datasets import clip_pairs, data_root
 from vsrprune.frames import InputError, shared_folder
 from vsrprune.metrics import evaluate
 from vsrprune.scoring import fast_restore
-from vsrprune.training import has_bfloat16
 
-FILES = {'basicvsr-vimeo90k-bi': 'BasicVSR_Vimeo90K_BIx4', 'basicvsr-vimeo90k-bd': 'BasicVSR_Vimeo90K_BDx4'}
 # of BasicVSR (Chan et al., CVPR 2021): PSNR in dB and SSIM of luma, and PSNR of each clip
 BI = dict(psnr=27.24, ssim=0.8251, clips=dict(calendar=23.87, city=27.66, foliage=26.47, walk=30.96))
 BD = dict(psnr=27.96, ssim=0.8553)
-
-
-def published(name):
-    "The file of a published network; the test is skipped where it is not in the cache"
-    cache = Path(os.environ.get('VSRPRUNE_CACHE') or '~/.cache/vsrprune').expanduser()
-    found = sorted(cache.rglob(f'{FILES[name]}*.pth')) if cache.is_dir() else []
-    if not found: pytest.skip(f'the published network {name} is not here')
-    return found[0]
 
 
 @lru_cache(1)
@@ -39,11 +28,11 @@ def vid4(kind, frames=None):
 
 
 def score(name, kind, frames=None):
-    "Scores by the fast path, in bfloat16 where the processor has units for it: they agree to a hundredth of a decibel"
-    network, pairs = checkpoints.load(published(name)), vid4(kind, frames)
-    dtype = torch.bfloat16 if has_bfloat16() else torch.float32
-    if torch.cuda.is_available(): network = network.cuda()
-    return evaluate(fast_restore(network, dtype), pairs, 'vid4', temporal=False)
+    "Scores by the fast path, in float32; other tests run beside it, so it takes its share of the cores"
+    threads = torch.get_num_threads()
+    torch.set_num_threads(int(shared_out()['OMP_NUM_THREADS']))
+    try: return evaluate(fast_restore(checkpoints.load(fetched(name))), vid4(kind, frames), 'vid4', temporal=False)
+    finally: torch.set_num_threads(threads)
 
 
 def test_bi_scores_as_published():

@@ -310,6 +310,7 @@ def report(profile:Annotated[str, typer.Option(help='A file of data/profiles, wi
 @app.command()
 def train(name:Annotated[str, typer.Argument(help='A recipe of data/weights, without suffix.')] = 'basicvsr-s',
           skip_unreadable:Annotated[bool, typer.Option('--skip-unreadable', help='Go on without clips that cannot be read, and say which.')] = False,
+          force:Annotated[bool, typer.Option('--force', help='Replace the weights and the card that are there.')] = False,
           as_json:AsJson = False):
     """Train a baseline by its recipe and write its weights and card to data/weights; what was interrupted is gone on with.
 
@@ -317,7 +318,7 @@ def train(name:Annotated[str, typer.Argument(help='A recipe of data/weights, wit
     """
     with told():
         from vsrprune.baselines import make_baseline
-        path = make_baseline(name, skip_unreadable=skip_unreadable)
+        path = make_baseline(name, skip_unreadable=skip_unreadable, force=force)
     tell(str(path), as_json, weights=path)
 
 # %% ../nbs/40_cli.ipynb #4afc481b

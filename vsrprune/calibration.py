@@ -104,8 +104,8 @@ def input_moments(model:nn.Module,          # in eval mode
     "Mean of x x' over the places a layer looks at, x being the patch it reads and a one"
     sums, seen = {}, {}
     def look(name, conv, x, out, places):
-        x = _single(_with_one(patches(x, conv, places)))      # so are the products of one call; their sums are float64
-        sums[name], seen[name] = sums.get(name, 0) + (x.T @ x).double(), seen.get(name, 0) + len(x)
+        x = _with_one(patches(x, conv, places)).double()      # where means are taken off later, float32 would leave noise
+        sums[name], seen[name] = sums.get(name, 0) + x.T @ x, seen.get(name, 0) + len(x)
     _Watched(model, names, per_image, seed).run(_noted(clips, note, 'what layers read'), look)
     return {name: sums[name]/seen[name] for name in sums}
 
@@ -274,7 +274,9 @@ def weight_losses(weights:torch.Tensor,      # (filters, n)
                  )->torch.Tensor:            # (filters, n) float64: squared error, mean over places
     "What each weight's going adds to the error of its filter, when its turn comes and those that stay make up for it"
     n, scores = weights.shape[1], []
-    inverse = torch.linalg.inv(damped(moments[:n, :n] - moments[:n, n:]*moments[n:, :n]/moments[n, n], ridge))
+    covariance = moments[:n, :n] - moments[:n, n:]*moments[n:, :n]/moments[n, n]
+    covariance += torch.diag(1e-12*moments.diagonal()[:n])      # what rounding leaves of an input that never changes
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(damped(covariance, ridge)))
     for rows in weights.detach().double().split(max(1, 2**25//n**2)):       # 256 MB of inverses at a time
         fading = _Fading(rows, inverse)
         while left := fading.live.shape[1]: fading.take(max(1, int(share*left)))

@@ -348,7 +348,7 @@ def load(path:str|Path,         # a file, or a name of the catalogue
     "Any supported file to a float32 network in eval mode; raises `InputError` naming the file and what is wrong with it"
     path = resolve(path)
     model = _load_ours(path) if path.suffix == '.safetensors' else _load_foreign(path)
-    if finite and (broken := nonfinite_layers(model)): raise InputError(f'{path}: {nonfinite_text(broken)}; every frame would come out black or white, so bring a sound file.')
+    if finite and (broken := nonfinite_layers(model)): raise InputError(f'{path}: {nonfinite_text(broken)}; it cannot restore anything; use an undamaged checkpoint.')
     return model
 
 def header(path:str|Path)->Header:

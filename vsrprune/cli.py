@@ -72,7 +72,7 @@ def check_executed(path:Path):
     if not path.exists() and page.exists(): raise InputError(f'{page} would be replaced by the page of the notebook; give another name.')
     if not path.is_file() or not path.stat().st_size: return
     # every cell that papermill writes says so, also in a file that was cut short
-    if b'"papermill"' not in path.read_bytes(): raise InputError(f'{path} exists, and is no notebook that was executed here; give another name.')
+    if b'"papermill"' not in path.read_bytes(): raise InputError(f'{path} exists, and is not a notebook that vsrprune executed; give another name.')
 
 def check_parameters(path:Path, given:dict):
     "Raise `InputError` for a parameter that the notebook does not have"
@@ -255,7 +255,7 @@ def _begin(wanted, checkpoint:str, rerun:bool, extend:bool=False)->dict[str, str
         return dict(profile=wanted.name, kept='true')
     unfinished, brought = wanted.runs/'.rerun', wanted.runs/'.checkpoint'
     anew = rerun and not unfinished.exists()
-    if rerun and not anew: typer.echo(f'report: going on with the rerun of {wanted.name} that was interrupted; to begin anew, remove {wanted.runs}', err=True)
+    if rerun and not anew: typer.echo(f'report: resuming the rerun of {wanted.name} that was interrupted; to begin anew, remove {wanted.runs}', err=True)
     if not checkpoint and not wanted.checkpoint and brought.exists(): checkpoint = brought.read_text()
     if not checkpoint and not wanted.checkpoint:
         raise InputError(f'profile {wanted.name} names no network; bring a checkpoint: make report PROFILE={wanted.name} CHECKPOINT=path/to/file.pth')
@@ -312,7 +312,7 @@ def train(name:Annotated[str, typer.Argument(help='A recipe of data/weights, wit
           skip_unreadable:Annotated[bool, typer.Option('--skip-unreadable', help='Go on without clips that cannot be read, and say which.')] = False,
           force:Annotated[bool, typer.Option('--force', help='Replace the weights and the card that are there.')] = False,
           as_json:AsJson = False):
-    """Train a baseline by its recipe and write its weights and card to data/weights; what was interrupted is gone on with.
+    """Train a baseline by its recipe and write its weights and card to data/weights; an interrupted run is resumed.
 
     Example: vsrprune train basicvsr-s
     """
@@ -388,7 +388,7 @@ def convert(source:Annotated[str, typer.Argument(help=NETWORK)],
         from vsrprune import checkpoints, cost
         known = checkpoints.published(source)
         model = checkpoints.convert(source, output, layout, half, compress, force)
-        if broken := checkpoints.nonfinite_layers(model): typer.secho(f'{output}: {checkpoints.nonfinite_text(broken)}.', fg='red', err=True)
+        if broken := checkpoints.nonfinite_layers(model): typer.secho(f'{source}: {checkpoints.nonfinite_text(broken)}; converted as it is.', fg='red', err=True)
         tell(f'{output}: {known or "BasicVSR"}, {cost.params(model):,} parameters, {output.stat().st_size/1e6:.1f} MB', as_json, output=output, known_as=known, params=cost.params(model), bytes=output.stat().st_size, nonfinite=broken)
 
 # %% ../nbs/40_cli.ipynb #b9654b71
@@ -416,7 +416,7 @@ def info(file:Annotated[str, typer.Argument(help=NETWORK)],
     stored = found['file']
     if found['nonfinite']:
         from vsrprune.checkpoints import nonfinite_text
-        typer.secho(f"{file}: {nonfinite_text(found['nonfinite'], most=len(found['nonfinite']))}; it restores nothing.", fg='red', err=True)
+        typer.secho(f"{file}: {nonfinite_text(found['nonfinite'], most=len(found['nonfinite']))}; it cannot restore anything.", fg='red', err=True)
     typer.echo(f"{file}: {found['network']}{', ' + found['kind'] if 'kind' in found else ''}{', ' + stored['published'] if stored['published'] else ''}; {stored['bytes']/1e6:.2f} MB, layout of {stored['layout']}{', compressed' if stored['compressed'] else ''}, sha256 {stored['sha256'][:12]}")
     typer.echo(f"{found['params']:,} parameters, {100*found['zeros']:.1f} % of the weights zero")
     if 'plan' in found:
@@ -485,7 +485,7 @@ def finetune(model:Annotated[str, typer.Option(help=f'{NETWORK} Weights that are
              seed:int = 0,
              force:Annotated[bool, typer.Option('--force', help='Replace an output that exists.')] = False,
              as_json:AsJson = False):
-    """Train a network on, as after pruning; what was interrupted is gone on with.
+    """Train a network on, as after pruning; an interrupted run is resumed.
 
     Example: vsrprune finetune --model small.safetensors --teacher dense.pth --data CLIPS -o better.safetensors
     """
@@ -528,7 +528,7 @@ def upscale(source:Annotated[Path, typer.Argument(help='A video, or a folder of 
             compare:Annotated[Path|None, typer.Option(help='Show before and after: a page with a slider (.html), or a video of both.')] = None,
             force:Annotated[bool, typer.Option('--force', help='Replace an output that exists.')] = False,
             as_json:AsJson = False):
-    """Upscale a clip four times, of any length, in the memory of a segment; what was interrupted is gone on with.
+    """Upscale a clip four times, of any length, in the memory of a segment; an interrupted run is resumed.
 
     Example: vsrprune upscale in.mp4 -o out.mp4 --model small.safetensors
     """
@@ -548,7 +548,7 @@ def upscale(source:Annotated[Path, typer.Argument(help='A video, or a folder of 
 # %% ../nbs/40_cli.ipynb #4f3c1536
 @app.command()
 def export(model:Annotated[str, typer.Argument(help=NETWORK)],
-           output:Annotated[Path, typer.Option('-o', '--output', help='A folder that comes into being.')],
+           output:Annotated[Path, typer.Option('-o', '--output', help='A new folder.')],
            form:Annotated[str, typer.Option('--format', help="'onnx', or 'torch' for torch.export.")] = 'onnx',
            force:Annotated[bool, typer.Option('--force', help='Replace a folder that exists.')] = False,
            as_json:AsJson = False):
@@ -621,7 +621,7 @@ def evaluate(model:Annotated[str, typer.Option(help=NETWORK)],
         from vsrprune.evaluation import clip_table, evaluate_file, protocol_text, record_file
         from vsrprune.frames import InputError
         from vsrprune.results import is_record, write_text
-        if record and record.exists() and not is_record(record): raise InputError(f'{record} exists, and is no record; give another name.')
+        if record and record.exists() and not is_record(record): raise InputError(f'{record} exists, and is not a record; give another name.')
         def clip_done(clip): bar.write(f'{clip.name}: {clip.psnr:.2f} dB', file=sys.stderr)
         found, floor, scores = evaluate_file(model, data, frames, temporal, clip_done, dtype, degradation, bar)
         bar.close()

@@ -106,7 +106,7 @@ def is_our_graph(file:Path)->bool:
     except (OSError, ValueError, KeyError, TypeError, AttributeError): return False
 
 def export_file(model:str|Path,              # a checkpoint, dense or pruned
-                folder:str|Path,             # comes into being: four graphs, and about.json
+                folder:str|Path,             # new: four graphs, and about.json
                 form:str='onnx',             # one of `FORMATS`
                 force:bool=False,            # replace a folder that exists
                )->dict:                      # what about.json says: format, plan, from (the checkpoint's sha256), inputs of each graph, and how far it is from torch

@@ -3,7 +3,7 @@
 # %% auto #0
 __all__ = ['IMAGES', 'SOFTWARE', 'SIDEWAYS', 'PLACE', 'VIDEOS', 'KINDS', 'InputError', 'repo_root', 'shared_folder',
            'check_replaceable', 'check_output', 'replacing', 'Document', 'Clip', 'FolderClip', 'Colour', 'VideoClip',
-           'open_clip', 'read_clip', 'is_our_frame', 'Sound', 'write_clip', 'join_clips', 'to_y', 'cubic',
+           'open_clip', 'read_clip', 'is_our_frame', 'Sound', 'frame_rate', 'write_clip', 'join_clips', 'to_y', 'cubic',
            'resize_matrix', 'imresize', 'blur_matrix', 'degrade', 'crop_to_multiple']
 
 # %% ../nbs/00_frames.ipynb #bb6f71af
@@ -90,9 +90,10 @@ def check_output(output:str|Path,                # about to be written
                  sources:Iterable[str|Path],     # what it is made from; empty ones do not count
                 )->None:
     "`InputError` where writing would destroy what is read: the output is a source, lies inside one, or holds one"
-    output = Path(output)
-    for source in map(Path, filter(None, sources)):
-        if _is_same(output, source): raise InputError(f'{output} and {source} are the same; writing it would destroy its source, so choose another name')
+    output, given = Path(output), [Path(source) for source in sources if source]
+    linked = [file for source in given if source.is_dir() for file in source.iterdir() if file.is_symlink()]
+    for source in given + linked:
+        if _is_same(output, source): raise InputError(f'{output} is the same as {source}, which writing there would destroy; choose another name')
         if any(_is_same(parent, source) for parent in output.resolve().parents): raise InputError(f'{output} lies inside its source {source}; choose a place outside')
         if any(_is_same(parent, output) for parent in source.resolve().parents): raise InputError(f'{output} holds its source {source}; choose another name')
 
@@ -630,6 +631,11 @@ def _write_video(frames:Iterator[np.ndarray], path:Path, fps:Fraction, sound:Sou
 # %% ../nbs/00_frames.ipynb #47034db7
 VIDEOS = '.mkv', '.mp4', '.mov'
 
+def frame_rate(fps:float|Fraction)->Fraction:
+    "Frames per second as a fraction that containers can hold; `InputError` for what is no rate"
+    if not 0 < fps < math.inf: raise InputError(f'{fps} frames per second is not a rate; give a number above 0')
+    return Fraction(fps).limit_denominator(1001)
+
 def _is_video(path:Path, sound:Sound|None)->bool:
     "Whether a clip is written as a video, else as a folder; `InputError` for what is neither, or for a folder with sound"
     if path.suffix.lower() in VIDEOS: return True
@@ -647,8 +653,7 @@ def write_clip(clip:Iterable,   # (t, h, w, 3) uint8 RGB, or any iterable of (h,
     """Write a clip, whole or not at all; `InputError` for wrong frames, a wrong name, or a disk that is full,
     and where a folder holds anything but frames that were written here"""
     path = Path(path)
-    fps = Fraction(fps or getattr(clip, 'fps', None) or 25).limit_denominator(1001)
-    if fps <= 0: raise InputError(f'fps={fps} is not a frame rate')
+    fps = frame_rate(fps or getattr(clip, 'fps', None) or 25)
     video = _is_video(path, sound)
     with replacing(path, is_our_frame) as beside:
         if video: _write_video(_checked(clip, deep=True), beside, fps, sound, colour, aspect)

@@ -33,7 +33,7 @@ from .catalogue import resolve
 from .checkpoints import load, sha256
 from .fast import Fast, flows
 from .compare import checked_comparison, compare_clips
-from .frames import (VIDEOS, Clip, Colour, InputError, Sound, VideoClip, check_output, check_replaceable, is_our_frame, join_clips,
+from .frames import (VIDEOS, Clip, Colour, InputError, Sound, VideoClip, check_output, check_replaceable, frame_rate, is_our_frame, join_clips,
                      open_clip, replacing, write_clip)
 
 # %% ../nbs/20_streaming.ipynb #e9cf5941
@@ -260,7 +260,7 @@ class _Stretch:
     "Some frames of a clip"
     def __init__(self, clip, start, frames):
         end = len(clip) if frames is None else min(start + frames, len(clip))
-        if not 0 <= start < len(clip) or end <= start: raise InputError(f"{getattr(clip, 'path', 'clip')}: there are frames 0 to {len(clip) - 1}, so {'none' if frames is None else frames} from {start} on cannot be had.")
+        if not 0 <= start < len(clip) or end <= start: raise InputError(f"{getattr(clip, 'path', 'clip')}: there are frames 0 to {len(clip) - 1}, so there are no {'' if frames is None else f'{frames} '}frames from {start} on.")
         self.clip, self.start, self.shape, self.dtype, self.fps = clip, start, (end - start, *clip.shape[1:]), clip.dtype, getattr(clip, 'fps', None)
 
     @property
@@ -395,7 +395,8 @@ def _written(work, network, clip, starts, fps, options, cost, progress):
 def _check_paths(source, output, model, compare, video, force):
     "`InputError` where an output is there already, is a source as well, or cannot be written"
     check_output(output, [source, model])
-    if compare: check_output(compare, [source, model, output])
+    if compare and Path(compare).resolve() == output.resolve(): raise InputError(f'{output} cannot be the output and the comparison; choose another name for one.')
+    if compare: check_output(compare, [source, model])
     if output.exists() and not force: raise InputError(f'{output} exists; choose another name, or replace it with --force.')
     if output.suffix and not video: raise InputError(f'{output} has a suffix that is not written here; use {", ".join(VIDEOS)}, or a folder name without a dot.')
     if not video: check_replaceable(output, is_our_frame)
@@ -432,6 +433,7 @@ def upscale_file(source:str|Path,                 # a video, or a folder of imag
     `InputError` says what is wrong with files or options, and then no output is written; nothing but what was written here is replaced"""
     output, video, say = Path(output), Path(output).suffix.lower() in VIDEOS, note or (lambda text: None)
     _check_paths(source, output, resolve(model), compare, video, force)
+    if fps is not None: frame_rate(fps)
     if compare: compare = checked_comparison(compare, force)
     clip, network, options = _Stretch(opened := open_clip(source, whole=False, deep=video), start, frames), load(model).to(device or ('cuda' if torch.cuda.is_available() else 'cpu')), dict(segment=segment, look_ahead=look_ahead, dtype=dtype, tile=tile)
     upscale(network, clip, **options)      # says what cannot be, and does nothing yet
@@ -440,7 +442,8 @@ def upscale_file(source:str|Path,                 # a video, or a folder of imag
     if clip.aspect != 1 and not video: say(f'{source}: its pixels are {clip.aspect} times as wide as high, which PNG files cannot say; they will look squeezed.')
     with _working(output, about, force) as work:
         resumed = sum(work.done)
-        say(f'{output}: {f"resuming after {resumed} frames" if resumed else "parts are kept"} in {work.folder} until it is done; if it is interrupted, the same command resumes.')
+        begun = f'resuming after {resumed} frames, from' if resumed else 'resuming from' if work.begun else 'parts are kept in'
+        say(f'{output}: {begun} {work.folder}, which is removed when it is done; if it is interrupted, the same command resumes.')
         starts = [0, *(scene_cuts(clip) if cuts else [])]
         parts = _written(work, network, clip, starts, rate, options, cost, progress)
         join_clips(parts, output, rate and Fraction(rate).limit_denominator(1001), clip.sound if sound and not fps and video else None, None if fps or not video else clip.times)

@@ -149,6 +149,9 @@ class PruningAware(_Penalised):
                 ):
         super().__init__(model, widths, form, align, example)
         self.pressure, self.scores, self.iteration = pressure, scores, 0
+        if lost := [name for name in self.groups if scores is not None and name not in scores]:
+            unparametrise(model)
+            raise InputError(f"sparsity: '{lost[0]}' is to be narrower, but has no scores; give `channel_scores` the parts to look at.")
         self._choose(model)
 
     @torch.no_grad()

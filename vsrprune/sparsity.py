@@ -113,6 +113,12 @@ class _Penalised:
         self.groups = {g.name: g for g in found if self.widths.get(g.name, g.width) < g.width}
         self.form, self.align, self.gone, self.start = form, align, {}, self.norms(model)
 
+    def _check_scores(self, model, scores):
+        lost = next((name for name in self.groups if name not in scores), None)
+        if lost is None: return
+        unparametrise(model)
+        raise InputError(f"sparsity: '{lost}' is to be narrower, but has no scores; give `channel_scores` the parts to look at.")
+
     def norms(self, model)->dict[str, torch.Tensor]:
         "Root mean square weight of each channel's filters, mean over the layers that write it, (width,) by group"
         with torch.no_grad(), parametrize.cached(): return {name: filter_norms(model, g, 2).sqrt().cpu() for name, g in self.groups.items()}
@@ -149,9 +155,7 @@ class PruningAware(_Penalised):
                 ):
         super().__init__(model, widths, form, align, example)
         self.pressure, self.scores, self.iteration = pressure, scores, 0
-        if lost := [name for name in self.groups if scores is not None and name not in scores]:
-            unparametrise(model)
-            raise InputError(f"sparsity: '{lost[0]}' is to be narrower, but has no scores; give `channel_scores` the parts to look at.")
+        if scores is not None: self._check_scores(model, scores)
         self._choose(model)
 
     @torch.no_grad()

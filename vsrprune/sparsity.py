@@ -105,13 +105,14 @@ def _rows(channels, p)->torch.Tensor:
 # %% ../nbs/13_sparsity.ipynb #d15910bb
 class _Penalised:
     "What is to go of a network under a penalty, and how long it is"
-    def __init__(self, model, widths, form, align, example):
+    def __init__(self, model, widths, form, align, example, scores=None):
         if align and form != 'norm': raise InputError(f"sparsity: only lengths ('norm') are aligned, not '{form}'.")
         found = put_on(model, form, example)
         try: self.widths = _by_group(found, widths)
         except InputError: unparametrise(model); raise
         self.groups = {g.name: g for g in found if self.widths.get(g.name, g.width) < g.width}
         self.form, self.align, self.gone, self.start = form, align, {}, self.norms(model)
+        if scores is not None: self._check_scores(model, scores)
 
     def _check_scores(self, model, scores):
         lost = next((name for name in self.groups if name not in scores), None)
@@ -153,9 +154,8 @@ class PruningAware(_Penalised):
                  scores:dict[str, torch.Tensor]|None=None,   # from `structured.channel_scores`: S is what is least by these, once and for all
                  example:torch.Tensor|None=None,         # as for `structured.groups`
                 ):
-        super().__init__(model, widths, form, align, example)
+        super().__init__(model, widths, form, align, example, scores)
         self.pressure, self.scores, self.iteration = pressure, scores, 0
-        if scores is not None: self._check_scores(model, scores)
         self._choose(model)
 
     @torch.no_grad()

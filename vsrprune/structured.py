@@ -518,12 +518,13 @@ class _Search:
 
     def narrow(self, goals):
         "The step that loses least per millisecond, again and again until costs meet their goals; `False` if none is left"
-        while any(cost > goals[measure] for measure, cost in self._costs(goals).items()):
-            steps = [(lost, self.budget.saved('ms', self.widths, {name: width}), name, width) for lost, name, width in self._steps(wider=False)]
-            paying = [(lost/saved, name, width) for lost, saved, name, width in steps if saved > 0]
-            if not paying: return False
-            _, name, width = min(paying)
-            self.widths[name] = width
+        while over := [measure for measure, cost in self._costs(goals).items() if cost > goals[measure]]:
+            steps = [(lost, {name: width}) for lost, name, width in self._steps(wider=False)]
+            for measure in ('ms', *over):                                               # a busy machine's clock may see no step save time
+                saving = [(lost, self.budget.saved(measure, self.widths, change), change) for lost, change in steps]
+                if paying := [(lost/saved, change) for lost, saved, change in saving if saved > 0]: break
+            else: return False
+            self.widths |= min(paying, key=lambda step: (step[0], *step[1].items()))[1]
         return True
 
     def widen(self, goals, rising=()):

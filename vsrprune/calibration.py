@@ -176,12 +176,12 @@ class NormalEquations:
             target:torch.Tensor,    # (n, filters): what it should write
             places:torch.Tensor,    # (n,) where, as for `patches`
            ):
-        "Take more places in"
-        x, y = patches(x, self.conv, places), target.to(x).double()
-        x = (x if self.conv.bias is None else _with_one(x)).double()
-        rest = y - x @ self.weights
-        self.xx, self.xr = self.xx + x.T @ x, self.xr + x.T @ rest
-        self.error, self.energy = self.error + rest.square().sum().item(), self.energy + y.square().sum().item()
+        "Take more places in; products of so few places in float32, their sums in float64"
+        x, y = patches(x, self.conv, places), target.to(x)
+        if self.conv.bias is not None: x = _with_one(x)
+        rest = y - x @ self.weights.to(x)
+        self.xx, self.xr = self.xx + (x.T @ x).double(), self.xr + (x.T @ rest).double()
+        self.error, self.energy = self.error + rest.double().square().sum().item(), self.energy + y.double().square().sum().item()
 
     def _damped(self, ridge):
         "The same for every weight, however seldom its input is other than zero; nothing for the bias"

@@ -44,6 +44,32 @@ def trunk_states(model:BasicVSR,
     order, to_previous = trunk_order(name, flows)
     return list(model.propagate(getattr(model, name), x, to_previous, order))
 
+def toward(wide:torch.Tensor,      # (n, c, h, w) states of the dense network
+           own:torch.Tensor,       # (n, c, h, w) of the small one, however far they ran away
+           reach,                  # how much of their difference to go, a number or (n, 1, 1, 1)
+          )->torch.Tensor:         # no farther from the dense network's than those are large
+    "States between one network's and another's, or beyond"
+    error = (own - wide).nan_to_num(0., 0., 0.)
+    size, most = (x.square().mean((1, 2, 3), keepdim=True).sqrt() for x in (error, wide))
+    return wide + error*(most/size.clamp(min=1e-12)).clamp(max=reach)
+
+def long_states(model:BasicVSR,
+                name:str,            # one of `TRUNKS`
+                x:torch.Tensor,      # (b, t, 3, h, w) clips
+                flows:tuple,         # of the clips
+                near:list[torch.Tensor]|None=None,     # t of (b, c, h, w): whose states a network that runs away is kept near
+               )->list[torch.Tensor]:                  # t of (b, c, h, w), in the order of the trunk
+    "As `trunk_states`, but every other clip goes forth, back and forth again, and its last states count: what grows over many frames has grown"
+    order, to_previous = trunk_order(name, flows)
+    to_next = trunk_order(TRUNKS[1 - TRUNKS.index(name)], flows)[1]
+    states = trunk_states(model, name, x, flows)
+    at, state = order[-1], states[-1][1::2]
+    for i, flow in [*[(i, to_next[i]) for i in reversed(order[:-1])], *[(i, to_previous[i]) for i in order[1:]]]:
+        if near: state = toward(near[order.index(at)][1::2], state, 1.)
+        at, state = i, getattr(model, name)(x[1::2, i], warp(state, flow[1::2]))
+        states[order.index(i)][1::2] = state
+    return states
+
 def trunk_inputs(name:str,                      # one of `TRUNKS`
                  x:torch.Tensor,                # (b, t, 3, h, w) clips
                  flows:tuple,                   # of the clips
@@ -64,7 +90,8 @@ def through(layer:Callable,      # from (n, c, h, w) to as many images
 # %% ../nbs/09_repair.ipynb #09000009
 PASSES = 3      # over both trunks: on the dense network's states, then on its own
 FARTHER = 2.    # times the error of its own states at most, so that the recurrence learns to shrink it
-HARSH = 3       # of the clips, one in so many has more contrast
+HARSH = 3       # of the clips, one in so many has more contrast, and one noise
+NOISE = 0.2     # its standard deviation at most
 TAIL = 32       # images that layers after the trunks are solved on
 
 class RecurrentRepair:
@@ -82,19 +109,29 @@ class RecurrentRepair:
                 ):
         self.small, self.dense, self.x = small, dense, beside(dense, clips).clone()
         self.x[::HARSH] = (0.5 + CONTRAST*(self.x[::HARSH] - 0.5)).clamp(0, 1)
+        self._add_noise(self.x[1::HARSH], seed)
         self.filters = {name: torch.as_tensor(list(left)) for name, left in filters.items()}
         self.per_image, self.ridge, self.alive, self.note = per_image, ridge, alive, note
         self.rng, self.rows = np.random.default_rng(seed), []
         self.total = sum(PASSES if '_trunk.' in name else 1 for name in filters if not name.startswith('spynet.'))
         self.flows = dense.flows(self.x)
         self.own_flows = self.flows if _same(small.spynet, dense.spynet) else small.flows(self.x)
-        self.states = {name: trunk_states(dense, name, self.x, self.flows) for name in TRUNKS}
+        self.states = {name: long_states(dense, name, self.x, self.flows) for name in TRUNKS}
+
+    @staticmethod
+    def _add_noise(clips, seed):
+        "Of another strength in each, in place: what a recurrence has not seen shrink, it may let grow"
+        rng = torch.Generator().manual_seed(seed)
+        strength = NOISE*torch.rand(len(clips), 1, 1, 1, 1, generator=rng)
+        clips.add_((strength*torch.randn(clips.shape, generator=rng)).to(clips)).clamp_(0, 1)
 
     def left(self, name):
         "Filters of a dense layer that the small one still has"
         return self.filters.get(name, torch.arange(self.dense.get_submodule(name).out_channels))
 
-    def own_states(self, name): return trunk_states(self.small, name, self.x, self.own_flows)
+    def own_states(self, name):
+        left = self.left(f'{name}.first').to(self.x.device)
+        return long_states(self.small, name, self.x, self.own_flows, [state[:, left] for state in self.states[name]])
 
     def solve(self, name, read, target):
         "A layer for what it should write; it reads (n, c, h, w) and should write (n, filters, h, w)"
@@ -115,6 +152,7 @@ def _same(a, b):
 
 # %% ../nbs/09_repair.ipynb #0900000b
 STEPS, RATE, BATCH = 30, 5e-4, 12     # of gradient descent in a block; images in a step
+SEEN = 3                              # one image in so many tells whether it helped
 
 def refine_block(block:nn.Module,          # a residual block; changed in place
                  read:torch.Tensor,        # (n, c, h, w) the stream before it
@@ -123,7 +161,8 @@ def refine_block(block:nn.Module,          # a residual block; changed in place
                  alive:list,               # for each of its convolutions: boolean, of the weights' shape, or `None`
                 )->tuple[float, float]:    # mean squared error before and after, never more
     "Some steps of Adam on a block; taken back where they do not help"
-    def error(): return (through(block, read) - read - target).square().mean().item()
+    some = slice(None, None, SEEN)
+    def error(): return (through(block, read[some]) - read[some] - target[some]).square().mean().item()
     before, begin = error(), copy.deepcopy(block.state_dict())
     if before < 1e-7*read.square().mean(): return before, before
     weights, own = [*block.parameters()], [p.requires_grad for p in block.parameters()]
@@ -132,9 +171,9 @@ def refine_block(block:nn.Module,          # a residual block; changed in place
         optimizer = torch.optim.Adam(weights)
         for step in range(STEPS):
             optimizer.param_groups[0]['lr'] = RATE*(1 - step/STEPS)
-            some = torch.from_numpy(rng.permutation(len(read))[:BATCH]).to(read.device)
+            drawn = torch.from_numpy(rng.permutation(len(read))[:BATCH]).to(read.device)
             optimizer.zero_grad()
-            (block(read[some]) - read[some] - target[some]).square().mean().backward()
+            (block(read[drawn]) - read[drawn] - target[drawn]).square().mean().backward()
             for conv, lives in zip((block.conv1, block.conv2), alive):
                 if lives is not None: conv.weight.grad *= lives.to(read.device)
             optimizer.step()
@@ -149,10 +188,7 @@ def refine_block(block:nn.Module,          # a residual block; changed in place
 # %% ../nbs/09_repair.ipynb #0900000d
 def _astray(wide, own, rng):
     "States between the dense network's and beyond the small one's, each image on its own; (n, c, h, w) both"
-    error = (own - wide).nan_to_num(0., 0., 0.)
-    size, most = error.square().mean((1, 2, 3), keepdim=True).sqrt(), wide.square().mean((1, 2, 3), keepdim=True).sqrt()
-    reach = torch.from_numpy(rng.uniform(0, FARTHER, size.shape)).to(wide)
-    return wide + error*torch.minimum(reach, most/size.clamp(min=1e-12))      # no farther than the states are large
+    return toward(wide, own, torch.from_numpy(rng.uniform(0, FARTHER, (len(wide), 1, 1, 1))).to(wide))
 
 def _repair_trunk(at:RecurrentRepair,
                   name:str,        # one of `TRUNKS`
@@ -236,7 +272,7 @@ def state_errors(small:BasicVSR, dense:BasicVSR, filters:dict[str, Iterable[int]
     return [((a - b[:, left]).square().mean()/b[:, left].square().mean()).item() for a, b in zip(own, true)]
 
 # %% ../nbs/09_repair.ipynb #09000016
-SHARES = (1., 0.75, 0.5, 0.25)     # of the way from the pruned weights to the repaired ones that are tried, in this order
+SHARES = (1., 0.9, 0.75, 0.5, 0.25)     # of the way from the pruned weights to the repaired ones that are tried, in this order
 BROKEN = 0.1                       # squared error from which one picture is as lost as another
 
 @torch.no_grad()
@@ -277,7 +313,8 @@ def repair_network(small:nn.Module,                     # pruned, in eval mode; 
                    **options,                           # of `calibration.repair`: ridge, seed, alive, per_image, note
                   )->tuple[nn.Module, float]:           # a repaired copy, and the share of the repair that was taken: 1 all, 0 none
     "Let what is left make up for what was removed; a network that is no BasicVSR is solved by `calibration.repair`"
-    solved = copy.deepcopy(small)
+    small, dense, solved = (copy.deepcopy(model).to(memory_format=torch.channels_last) for model in (small, dense, small))
     recurrent = isinstance(small, BasicVSR) and clips.shape[1] > 1
     with torch.no_grad(): (_repair_recurrent if recurrent else repair)(solved, dense, filters, clips, **options)
-    return never_worse(small, solved, dense, list(watched))
+    repaired, share = never_worse(small, solved, dense, list(watched))
+    return repaired.to(memory_format=torch.contiguous_format), share

@@ -182,7 +182,7 @@ def _compared(given, small, size, dtype, held_out, say)->tuple[dict, None]:
     return facts | dict(faster=speed['ratio'], conditions=speed['conditions']), None
 
 # %% ../nbs/35_shrink.ipynb #1d2e3f40
-KEPT = 1     # to be raised when the same settings would find something else: then nothing is read that was kept before
+KEPT = 2     # to be raised when the same settings would find something else: then nothing is read that was kept before
 
 def shrink(dense:BasicVSR,                     # left as it is
            pairs:list[Pair],                   # clips to look at and to train on

@@ -133,9 +133,13 @@ class RecurrentRepair:
         "Filters of a dense layer that the small one still has"
         return self.filters.get(name, torch.arange(self.dense.get_submodule(name).out_channels))
 
-    def own_states(self, name):
+    def kept_states(self, name):
+        "Of the dense states, the channels that are left"
         left = self.left(f'{name}.first').to(self.x.device)
-        return long_states(self.small, name, self.x, self.own_flows, [state[:, left] for state in self.states[name]])
+        return [state[:, left] for state in self.states[name]]
+
+    def own_states(self, name):
+        return long_states(self.small, name, self.x, self.own_flows, self.kept_states(name))
 
     def solve(self, name, read, target):
         "A layer for what it should write; it reads (n, c, h, w) and should write (n, filters, h, w)"
@@ -220,12 +224,13 @@ def _repair_trunk(at:RecurrentRepair,
         narrow = through(ours, narrow)
 
 def _repair_tail(at:RecurrentRepair):
-    "Solve what follows the trunks, on the states that the small network has by itself"
+    "Solve what follows the trunks, on the states that the small network has by itself, as far as they are of any use"
     def every(states):
         "Backward states go from the last frame to the first"
         backward, forward = (torch.stack(states[name]) for name in TRUNKS)
         return torch.cat([backward.flip(0), forward], 2).flatten(0, 1)
-    wide, narrow = every(at.states), every({name: at.own_states(name) for name in TRUNKS})
+    def own(name): return [toward(kept, state, 1.) for kept, state in zip(at.kept_states(name), at.own_states(name))]
+    wide, narrow = every(at.states), every({name: own(name) for name in TRUNKS})
     chosen = torch.from_numpy(np.sort(at.rng.permutation(len(wide))[:TAIL])).to(wide.device)
     wide, narrow = wide[chosen], narrow[chosen]
     for name in ('fusion', 'upconv1', 'upconv2', 'conv_hr', 'conv_last'):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vsrprune.catalogue import locate
 from vsrprune.profiles import ABLATED, Profile
-from vsrprune.results import record_name
+from vsrprune.records import record_name
 
 P = Profile.load(config.get('profile', 'default'))
 NAME = P.name

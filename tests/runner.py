@@ -53,7 +53,7 @@ def run_notebook(notebook:Path):
 def attempt(name):
     "The file of a published network, or why there is none; processes that run side by side wait for the one that fetches"
     from vsrprune.catalogue import fetch
-    from vsrprune.frames import InputError
+    from vsrprune.files import InputError
     try: return fetch([name])[0]
     except InputError as e: return f'{name} is not here and cannot be fetched: {e}'
 

@@ -7,7 +7,8 @@ from runner import fetched
 from vsrprune import checkpoints, cost
 from vsrprune.basicvsr import restore
 from vsrprune.catalogue import CATALOGUE
-from vsrprune.frames import read_clip, shared_folder
+from vsrprune.files import shared_folder
+from vsrprune.frames import read_clip
 from vsrprune.metrics import bicubic, psnr
 
 

@@ -8,7 +8,7 @@ from runner import fetched, shared_out
 
 from vsrprune import checkpoints
 from vsrprune.datasets import clip_pairs, data_root
-from vsrprune.frames import InputError, shared_folder
+from vsrprune.files import InputError, shared_folder
 from vsrprune.metrics import evaluate
 from vsrprune.scoring import fast_restore
 

@@ -62,7 +62,7 @@ def test_it_says_which_run_of_how_many(built):
 
 def test_every_run_left_a_record(built):
     from vsrprune.profiles import Profile
-    from vsrprune.results import read_records
+    from vsrprune.records import read_records
     records = read_records(RUNS/'records')
     profile = Profile.load('smoke')
     assert {r.name for r in records} == set(profile.record_names)
@@ -82,7 +82,7 @@ def test_weights_on_disk_are_those_in_the_records(built):
 
 
 def test_table_figures_and_pages_are_there(built):
-    table = (ROOT/'paper'/'tables'/'smoke'/'unstructured.tex').read_text()
+    table = (ROOT/'paper'/'tables'/'smoke'/'weights.tex').read_text()
     assert 'paper (REDS)' in table and 'ours (stills)' in table and '0.82' in table
     for name in ('structured', 'ablation', 'claims', 'sweep', 'weights', 'aware'): assert r'\bottomrule' in (ROOT/'paper'/'tables'/'smoke'/f'{name}.tex').read_text()
     for n in range(1, 10): assert (ROOT/'figures'/'smoke'/f'figure{n}.png').stat().st_size > 10_000
@@ -91,7 +91,7 @@ def test_table_figures_and_pages_are_there(built):
 
 @pytest.mark.skipif(not HAS_TEX, reason='latexmk is not installed')
 def test_there_is_a_pdf_and_its_numbers_are_those_of_the_records(built):
-    from vsrprune.results import numbers, read_records
+    from vsrprune.records import numbers, read_records
     assert (ROOT/'paper'/'report-smoke.pdf').read_bytes().startswith(b'%PDF')
     defined = (ROOT/'paper'/'tables'/'smoke'/'numbers.tex').read_text()
     for name, value in numbers(read_records(RUNS/'records')).items():
@@ -111,9 +111,9 @@ def clone(built, tmp_path_factory):
     "The repository without runs, with the records of the smoke report kept"
     clone = tmp_path_factory.mktemp('elsewhere')/'clone'
     shutil.copytree(ROOT, clone, ignore=shutil.ignore_patterns('.venv', '.git', '.snakemake', 'runs', 'build'))
-    from vsrprune.experiments import finished_records
+    from vsrprune.steps import finished_records
     from vsrprune.profiles import Profile
-    from vsrprune.results import keep_records
+    from vsrprune.records import keep_records
     keep_records(finished_records(Profile.load('smoke')), clone/'data'/'records'/'smoke')
     profile = clone/'data'/'profiles'/'smoke.yaml'
     profile.write_text(profile.read_text() + 'committed: true\n')

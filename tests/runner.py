@@ -13,7 +13,7 @@ NBS = ROOT/'nbs'
 NOTEBOOKS = sorted(p.relative_to(NBS) for p in NBS.rglob('*.ipynb')
                    if not any(part[0] in '._' for part in p.relative_to(NBS).parts))
 # those of experiments write where the report of the smoke profile does, and the commands begin it: they are run after it, never beside it
-EXPERIMENTS = [path for path in NOTEBOOKS if 'experiments' in path.parts or path.stem == '40_cli']
+EXPERIMENTS = [path for path in NOTEBOOKS if 'experiments' in path.parts or path.stem == '50_cli']
 LIBRARY = [path for path in NOTEBOOKS if path not in EXPERIMENTS]
 SECONDS = 900
 RUN = '''

@@ -48,7 +48,7 @@ def built():
 
 def test_a_killed_report_goes_on_without_training_again(built):
     said, trained, touched = built
-    assert 'running' in said and 'structured-0.1-s0: done' in said
+    assert 'running' in said and 'filters-0.1-l1-s0: done' in said
     assert len([*(RUNS/'states').glob(f'{trained.name[:-16]}*.pt')]) == 1, 'the training was begun anew'
     assert touched == 0, 'a finished training was done again'
 
@@ -69,9 +69,9 @@ def test_every_run_left_a_record(built):
     dense = next(r for r in records if r.method == 'dense')
     for r in records:
         assert len(r.scores.clips) == 3 and 10 < r.scores.psnr < 60, r.name
-        if r.method == 'unstructured': assert r.ratio == pytest.approx(r.ratio_asked, abs=1e-3) and r.cost.macs == dense.cost.macs
-        if r.experiment == 'sweep': assert r.ratio > 0 and 0.35 < r.cost.macs/dense.cost.macs < 0.55
-        elif r.method == 'structured': assert 0 < r.ratio < 2*r.ratio_asked and r.cost.macs + r.cost.macs_flow < dense.cost.macs + dense.cost.macs_flow
+        if r.method == 'weights': assert r.ratio == pytest.approx(r.ratio_asked, abs=1e-3) and r.cost.macs == dense.cost.macs
+        if r.options.keep_macs and r.stage != 'regularised': assert r.ratio > 0 and 0.35 < r.cost.macs/dense.cost.macs < 0.55
+        elif r.options.filters: assert 0 < r.ratio < 2*r.ratio_asked and r.cost.macs + r.cost.macs_flow < dense.cost.macs + dense.cost.macs_flow
 
 
 def test_weights_on_disk_are_those_in_the_records(built):
@@ -82,7 +82,7 @@ def test_weights_on_disk_are_those_in_the_records(built):
 
 
 def test_table_figures_and_pages_are_there(built):
-    table = (ROOT/'paper'/'tables'/'smoke'/'weights.tex').read_text()
+    table = (ROOT/'paper'/'tables'/'smoke'/'unstructured.tex').read_text()
     assert 'paper (REDS)' in table and 'ours (stills)' in table and '0.82' in table
     for name in ('structured', 'ablation', 'claims', 'sweep', 'weights', 'aware'): assert r'\bottomrule' in (ROOT/'paper'/'tables'/'smoke'/f'{name}.tex').read_text()
     for n in range(1, 10): assert (ROOT/'figures'/'smoke'/f'figure{n}.png').stat().st_size > 10_000
@@ -91,7 +91,8 @@ def test_table_figures_and_pages_are_there(built):
 
 @pytest.mark.skipif(not HAS_TEX, reason='latexmk is not installed')
 def test_there_is_a_pdf_and_its_numbers_are_those_of_the_records(built):
-    from vsrprune.records import numbers, read_records
+    from vsrprune.paper import numbers
+    from vsrprune.records import read_records
     assert (ROOT/'paper'/'report-smoke.pdf').read_bytes().startswith(b'%PDF')
     defined = (ROOT/'paper'/'tables'/'smoke'/'numbers.tex').read_text()
     for name, value in numbers(read_records(RUNS/'records')).items():
@@ -116,7 +117,7 @@ def clone(built, tmp_path_factory):
     from vsrprune.records import keep_records
     keep_records(finished_records(Profile.load('smoke')), clone/'data'/'records'/'smoke')
     profile = clone/'data'/'profiles'/'smoke.yaml'
-    profile.write_text(profile.read_text() + 'committed: true\n')
+    profile.write_text(profile.read_text().replace('\nlines:', '\ncommitted: true\nlines:'))
     return clone
 
 
@@ -128,24 +129,25 @@ def report_in(clone, *options):
 
 def test_records_are_kept_and_a_report_is_built_from_them(clone):
     "`make records`, then the same tables from the kept records alone"
-    assert any(json.loads(p.read_text())['cost']['speedup'] for p in (clone/'data'/'records'/'smoke').glob('structured-*-finetuned.json'))
+    assert any(json.loads(p.read_text())['cost']['speedup'] for p in (clone/'data'/'records'/'smoke').glob('filters-*-finetuned.json'))
     tables = clone/'paper'/'tables'/'smoke'
     shutil.rmtree(tables)
     status, said = report_in(clone)
     assert is_whole(status, said), said
-    assert 'tables: done' in said and 'structured-0.1-s0: running' not in said and not (clone/'data'/'runs'/'smoke'/'records').exists()
+    assert 'tables: done' in said and 'filters-0.1-l1-s0: running' not in said and not (clone/'data'/'runs'/'smoke'/'records').exists()
     for name in ('structured.tex', 'numbers.tex'): assert (tables/name).read_text() == (ROOT/'paper'/'tables'/'smoke'/name).read_text()
 
 
 def test_a_profile_that_has_grown_computes_only_what_is_new(clone):
     profile = clone/'data'/'profiles'/'smoke.yaml'
-    profile.write_text(profile.read_text().replace('\naware:', '\n- {macs: 0.5, allocation: latency, repair: true, iterations: 0}\naware:'))
+    text = profile.read_text().replace('\ncommitted: true', '')
+    profile.write_text(text + '- {prune: filters, keep_macs: 0.5, widths: latency, repair: true, iterations: 0}\n')
     status, said = report_in(clone, '--extend')
     assert status == 0, said
-    ran = {name.split('.')[0] for name in re.findall(r'^(\S+): running$', said, re.M)}
-    assert ran == {'removal-macs-0', 'speed'}, said
+    ran = set(re.findall(r'^(\S+): running$', said, re.M))
+    assert ran == {'widths-0.5-latency', 'filters-macs-0.5-l1-latency-repair-s0', 'speed'}, said
     names = {path.stem for path in (clone/'data'/'runs'/'smoke'/'records').glob('*.json')} - {path.stem for path in (clone/'data'/'records'/'smoke').glob('*.json')}
-    assert names == {f'structured-macs-0.5-l1-latency-repair-s0-{stage}' for stage in ('pruned', 'repaired')}
+    assert names == {f'filters-macs-0.5-l1-latency-repair-s0-{stage}' for stage in ('pruned', 'repaired')}
 
 
 @pytest.mark.parametrize('notebook', EXPERIMENTS, ids=lambda path: path.stem)

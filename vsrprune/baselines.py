@@ -3,16 +3,14 @@
 # %% auto #0
 __all__ = ['FARTHEST', 'FLOW_TEST', 'CARD', 'known_flow', 'Motions', 'PairFlow', 'flow_loss', 'weights_path', 'BaselineWidths',
            'FlowTraining', 'JointTraining', 'Baseline', 'joined', 'learnt_from', 'Validation', 'last_fifth',
-           'train_flow', 'flow_error', 'baseline_folder', 'train_joint', 'train_baseline', 'about_training',
-           'score_baseline', 'free', 'model_card', 'make_baseline', 'available']
+           'train_flow', 'flow_error', 'train_joint', 'baseline_folder', 'train_baseline', 'about_training',
+           'score_baseline', 'free', 'model_card', 'available', 'make_baseline']
 
 # %% ../nbs/38_baselines.ipynb #a0a4ecad
 import copy
 import json
-import math
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -30,7 +28,7 @@ from .basicvsr import BasicVSR, Plan, Width, restore
 from .cost import environment
 from .datasets import BENCHMARKS, Crops, Pair, clips, many_stills
 from .evaluation import fast_restore
-from .files import Document, InputError, Positive, commit, replacing, repo_root, write_text
+from .files import Document, InputError, Positive, replacing, repo_root, write_text
 from .flow import LEVELS, SPyNet, endpoint_error
 from .metrics import bicubic, evaluate_together, psnr
 from .training import LearningRate, Recipe, main_process, processes, train
@@ -39,10 +37,11 @@ from .training import LearningRate, Recipe, main_process, processes, train
 FARTHEST = 32.0     # pixels of the full resolution that a layer shifts at most
 
 def _layer(rng, size):
-    "Flow (2, size, size) of one layer, in pixels, x before y: a shift, a turn, a zoom, and a wobble"
+    "Flow (2, size, size) of one layer, in pixels, x before y: a shift, a rotation, a zoom, and a wobble"
     y, x = np.mgrid[:size, :size] - (size - 1)/2
-    reach = FARTHEST*rng.random()**2           # small motion is as frequent in film as it is easily overlooked
-    angle, turn, zoom = rng.uniform(0, 2*np.pi), *rng.normal(0, 0.04*rng.random(), 2)
+    reach = FARTHEST*rng.random()**2           # small motion is common in film, and easily overlooked
+    angle = rng.uniform(0, 2*np.pi)
+    turn, zoom = rng.normal(0, 0.04*rng.random(), 2)
     wobble = torch.from_numpy(rng.normal(0, 0.15*reach, (1, 2, 3, 3)))
     affine = np.stack([reach*np.cos(angle) + zoom*x - turn*y, reach*np.sin(angle) + turn*x + zoom*y])
     return affine + F.interpolate(wobble, (size, size), mode='bicubic', align_corners=True)[0].numpy()
@@ -50,39 +49,45 @@ def _layer(rng, size):
 def known_flow(rng:np.random.Generator,
                size:int,              # side of the frame
               )->np.ndarray:          # (2, size, size) pixels, x before y
-    "A random flow; in half of the cases a thing in front moves by itself"
+    "A random flow; in half of the cases an object in front moves independently"
     behind, before = _layer(rng, size), _layer(rng, size)
     outline = torch.from_numpy(rng.normal(size=(1, 1, 4, 4)))
     inside = F.interpolate(outline, (size, size), mode='bicubic', align_corners=True)[0].numpy() > 0.3
     return np.where(inside & (rng.random() < 0.5), before, behind)
 
+# %% ../nbs/38_baselines.ipynb #bendfr01
+def _bend(frame, flow):
+    "What `frame` shows at each place plus the flow; beyond its edge it is mirrored"
+    size = frame.shape[-1]
+    ticks = torch.arange(size).float()
+    places = torch.stack([ticks[None, :] + flow[0, 0], ticks[:, None] + flow[0, 1]], -1)[None]
+    return F.grid_sample(frame, 2*places/(size - 1) - 1, mode='bicubic', padding_mode='reflection', align_corners=True)
+
 # %% ../nbs/38_baselines.ipynb #67d2b5b3
 class Motions:
     "Two frames and the flow between them, made of training crops; as `Crops`, a function of seed, iteration and index"
     def __init__(self, crops:Crops): # of one frame each
-        self.crops, self.size, self.frames, self.seed, self.stream = crops, crops.size, crops.frames, crops.seed, crops.stream
+        self.crops = crops
+        self.size, self.frames, self.seed, self.stream = crops.size, crops.frames, crops.seed, crops.stream
 
     digest = property(lambda self: self.crops.digest, doc='Hash of the clips')
 
     def pair(self, iteration:int, index:int):
         "Frames (2, 3, s, s) float32 in [0, 1], the flow (2, s, s) from the first to the second in pixels"
-        second = torch.from_numpy(self.crops.crop(iteration, index)[1][:1].copy()).permute(0, 3, 1, 2).float()/255
-        flow = torch.from_numpy(known_flow(np.random.default_rng([self.seed, iteration, index, self.stream, 1]), 4*self.size)).float()[None]
-        first = self._bend(second, flow).clamp(0, 1)
-        small = F.interpolate(torch.cat([first, second]), scale_factor=1/4, mode='bicubic', antialias=True, align_corners=False)
+        frame = self.crops.crop(iteration, index)[1][:1].copy()
+        second = torch.from_numpy(frame).permute(0, 3, 1, 2).float()/255
+        rng = np.random.default_rng([self.seed, iteration, index, self.stream, 1])
+        flow = torch.from_numpy(known_flow(rng, 4*self.size)).float()[None]
+        first = _bend(second, flow).clamp(0, 1)
+        small = F.interpolate(torch.cat([first, second]), scale_factor=1/4, mode='bicubic', antialias=True,
+                              align_corners=False)
         return small.clamp(0, 1), F.avg_pool2d(flow, 4)[0]/4
-
-    @staticmethod
-    def _bend(frame, flow):
-        "What `frame` shows at each place plus the flow; beyond its edge it is mirrored"
-        size = frame.shape[-1]
-        ticks = torch.arange(size).float()
-        places = torch.stack([ticks[None, :] + flow[0, 0], ticks[:, None] + flow[0, 1]], -1)[None]
-        return F.grid_sample(frame, 2*places/(size - 1) - 1, mode='bicubic', padding_mode='reflection', align_corners=True)
 
     def batch(self, iteration:int, size:int, share:tuple[int, int]=(0, 1)):
         "A batch, or the share (which, of how many) of one process: frames (b, 2, 3, s, s) and flows (b, 2, s, s)"
-        return tuple(torch.stack(side) for side in zip(*(self.pair(iteration, i) for i in range(share[0], size, share[1]))))
+        process, processes = share
+        pairs = [self.pair(iteration, i) for i in range(process, size, processes)]
+        return tuple(torch.stack(side) for side in zip(*pairs))
 
 # %% ../nbs/38_baselines.ipynb #21479d20
 class PairFlow(nn.Module):
@@ -117,6 +122,7 @@ class FlowTraining(Document):
     lr: LearningRate = 1e-3
     shared: bool = False        # all levels are one network, where they are of one width
 
+# %% ../nbs/38_baselines.ipynb #jointtr1
 class JointTraining(Document):
     "A stage of training the whole network; see `training.Recipe`"
     iterations: Positive
@@ -130,31 +136,43 @@ class JointTraining(Document):
     colours: bool = False
     compile: bool = False
 
+# %% ../nbs/38_baselines.ipynb #baselin1
 class Baseline(Document):
-    "A baseline and how it comes about"
+    "A baseline and how it is made"
     name: str
     about: str
     widths: BaselineWidths
     data: Annotated[tuple[str, ...], Field(min_length=1)]        # 'stills' or paths under the data root
-    cameras: Positive|None = None                                # 'stills' for training is filmed by so many, see `datasets.many_stills`
-    leave_out: tuple[str, ...] = ()                              # clips of these that are for testing: of REDS 000, 011, 015 and 020
-    flow: tuple[FlowTraining, ...] = ()                          # stage after stage
+    cameras: Positive|None = None       # 'stills' for training is filmed by so many, see `datasets.many_stills`
+    leave_out: tuple[str, ...] = ()     # clips that are for testing: of REDS 000, 011, 015 and 020
+    flow: tuple[FlowTraining, ...] = () # stage after stage
     training: Annotated[tuple[JointTraining, ...], Field(min_length=1)]
-    validate_every: Positive = 500                               # iterations
-    validation_frames: Positive = 7                              # of each validation clip
+    validate_every: Positive = 500      # iterations
+    validation_frames: Positive = 7     # of each validation clip
     seed: Annotated[int, Field(ge=0, strict=True)] = 0
 
     @classmethod
-    def load(cls, name:str)->'Baseline':                         # a file of data/weights, without suffix
+    def load(cls, name:str)->'Baseline':     # a file of data/weights, without suffix
         "Read a baseline's recipe by name; an error names the file and the field"
         path = repo_root()/'data'/'weights'/f'{name}.yaml'
-        if not path.is_file(): raise InputError(f"no recipe '{name}' in {path.parent}; there are {', '.join(sorted(p.stem for p in path.parent.glob('*.yaml')))}.")
+        if not path.is_file():
+            there = ', '.join(sorted(p.stem for p in path.parent.glob('*.yaml')))
+            raise InputError(f"no recipe '{name}' in {path.parent}; there are {there}.")
         try: baseline = cls(**yaml.safe_load(path.read_text()))
-        except (InputError, yaml.YAMLError, TypeError) as e: raise InputError(f"{path}: {' '.join(str(e).split())}") from None
-        if baseline.name != name: raise InputError(f"{path}: its name is '{baseline.name}'; a recipe is named as its file.")
-        if baseline.cameras and 'stills' not in baseline.data: raise InputError(f"{path}: cameras film 'stills', which are not among its data.")
-        if tested := [n for n in baseline.data if n in BENCHMARKS]: raise InputError(f'{path}: {tested[0]} is for testing; train on other clips.')
+        except (InputError, yaml.YAMLError, TypeError) as e:
+            raise InputError(f"{path}: {' '.join(str(e).split())}") from None
+        _check_recipe(baseline, path)
         return baseline
+
+# %% ../nbs/38_baselines.ipynb #checkre1
+def _check_recipe(baseline, path):
+    "`InputError` for a recipe that contradicts itself, or that trains on a benchmark"
+    if baseline.name != path.stem:
+        raise InputError(f"{path}: its name is '{baseline.name}'; a recipe is named as its file.")
+    if baseline.cameras and 'stills' not in baseline.data:
+        raise InputError(f"{path}: cameras film 'stills', which are not among its data.")
+    tested = [name for name in baseline.data if name in BENCHMARKS]
+    if tested: raise InputError(f'{path}: {tested[0]} is for testing; train on other clips.')
 
 # %% ../nbs/38_baselines.ipynb #ada9de1e
 def joined(names:Iterable[str], split:str, leave_out:Iterable[str]=(), **options)->list[Pair]:
@@ -164,49 +182,71 @@ def joined(names:Iterable[str], split:str, leave_out:Iterable[str]=(), **options
 def learnt_from(baseline:Baseline)->list[Pair]:
     "The clips that a baseline is trained on"
     if not baseline.cameras: return joined(baseline.data, 'train', baseline.leave_out)
-    return many_stills(baseline.cameras) + joined([name for name in baseline.data if name != 'stills'], 'train', baseline.leave_out)
+    others = [name for name in baseline.data if name != 'stills']
+    return many_stills(baseline.cameras) + joined(others, 'train', baseline.leave_out)
 
+def _held_out(baseline, **options)->list[Pair]:
+    return joined(baseline.data, 'validation', baseline.leave_out, **options)
+
+# %% ../nbs/38_baselines.ipynb #validat1
 class Validation:
-    "Scores the network every so often on clips held out; the curve, with the minutes it took, is kept in a file, so that it outlives an interruption"
+    """Scores the network on clips held out, every n-th iteration.
+    The curve, with the minutes of training, is kept in a file, so that it survives an interruption"""
     def __init__(self, pairs:list[Pair], every:int, path:Path):
-        self.clips, self.every, self.path, self.before = [(p.lq(), p.gt()) for p in pairs], every, Path(path), 0
-        self.floor, self.since, self.seen = self._mean(bicubic), time.perf_counter(), None
+        self.clips = [(p.lq(), p.gt()) for p in pairs]
+        self.every, self.path = every, Path(path)
+        self.before = 0        # iterations of the stages before
+        self.floor = self._mean(bicubic)
+        self.since = time.perf_counter()
+        self.seen = None       # `before` of the last call
+
+    @property
+    def curve(self)->pd.DataFrame: return pd.read_csv(self.path)      # iteration, psnr (mean, dB, RGB), minutes
 
     def _mean(self, restored)->float: return float(np.mean([psnr(restored(lq), gt).mean() for lq, gt in self.clips]))
 
     def __call__(self, model, iteration:int):
-        done = self.before + iteration + 1          # `before`: iterations of the stages before
-        first, self.seen = self.seen != self.before, self.before      # the first call of a stage
-        if done % self.every or (done and iteration < 0): return      # a stage begins where the one before has ended
+        done = self.before + iteration + 1
+        starts_stage, self.seen = self.seen != self.before, self.before
+        if done % self.every or (done and iteration < 0): return      # a stage begins where the one before ended
         curve = self.curve if done and self.path.exists() else pd.DataFrame(dict(iteration=[], psnr=[], minutes=[]))
-        if first and done in curve.iteration.values: return           # resumed here
-        model.eval()
+        if starts_stage and done in curve.iteration.values: return    # resumed here
         before = curve[curve.iteration < done]
         minutes = before.minutes.max() + (time.perf_counter() - self.since)/60 if done else 0.0
+        model.eval()
         row = dict(iteration=done, psnr=self._mean(partial(restore, model)), minutes=round(minutes, 2))
         model.train()
         self.since = time.perf_counter()            # what validation takes is not training
-        with replacing(self.path) as beside: pd.DataFrame([*before.to_dict('records'), row]).astype(dict(iteration=int)).to_csv(beside, index=False)
+        curve = pd.DataFrame([*before.to_dict('records'), row]).astype(dict(iteration=int))
+        with replacing(self.path) as tmp: curve.to_csv(tmp, index=False)
 
-    @property
-    def curve(self)->pd.DataFrame: return pd.read_csv(self.path)      # iteration, psnr (dB, RGB, mean over clips), minutes of training
-
+# %% ../nbs/38_baselines.ipynb #lastfif1
 def last_fifth(curve:pd.DataFrame)->float:
     "What a validation curve gained over its last fifth, in dB"
     end = curve.iteration.iloc[-1]
     return float(curve.psnr.iloc[-1] - curve[curve.iteration <= 0.8*end].psnr.iloc[-1])
 
 # %% ../nbs/38_baselines.ipynb #e170d1e9
-def train_flow(spynet:SPyNet, baseline:Baseline, crops_of:list[Pair], folder:Path, progress:bool=True, skip_unreadable:bool=False)->pd.DataFrame:
+def _levels_alike(spynet)->bool:
+    "Whether all levels have the same widths, so that one network can serve as all of them"
+    return len({tuple(p.shape for p in level.parameters()) for level in spynet.levels}) == 1
+
+def train_flow(spynet:SPyNet, baseline:Baseline, crops_of:list[Pair], folder:Path, progress:bool=True,
+               skip_unreadable:bool=False)->pd.DataFrame:
     "Train SPyNet on known motion, in place, stage after stage; resumes from `folder`. Returns the loss curve (pixels)"
-    curves, alike = [pd.DataFrame(dict(iteration=[], loss=[], lr=[], stage=[]))], len({tuple(p.shape for p in level.parameters()) for level in spynet.levels}) == 1     # one network has one width
+    curves, alike = [pd.DataFrame(dict(iteration=[], loss=[], lr=[], stage=[]))], _levels_alike(spynet)
     for i, stage in enumerate(baseline.flow):
-        recipe = Recipe(frames=1, seed=baseline.seed, stream=2 + i, **stage.model_dump(exclude={'shared'}))
+        options = stage.model_dump(exclude={'shared'})
+        recipe = Recipe(frames=1, seed=baseline.seed, stream=2 + i, **options)
         if stage.shared and alike: spynet.levels = nn.ModuleList([spynet.levels[0]]*LEVELS)
-        curves.append(train(PairFlow(spynet), Motions(recipe.crops(crops_of, skip_unreadable)), recipe, state=folder/f'flow-{i}.pt', progress=progress, loss_of=flow_loss).assign(stage=i))
+        motions = Motions(recipe.crops(crops_of, skip_unreadable))
+        state = folder/f'flow-{i}.pt'
+        curve = train(PairFlow(spynet), motions, recipe, state=state, progress=progress, loss_of=flow_loss)
+        curves.append(curve.assign(stage=i))
         spynet.levels = nn.ModuleList(copy.deepcopy(level) for level in spynet.levels)
     return pd.concat(curves, ignore_index=True)
 
+# %% ../nbs/38_baselines.ipynb #flowerr1
 FLOW_TEST = 48      # side of the crops that flow is tested on, low-resolution pixels
 
 @torch.no_grad()
@@ -214,80 +254,106 @@ def flow_error(spynet:SPyNet, pairs:list[Pair], size:int=FLOW_TEST, batches:int=
     "Endpoint error on known motion of these clips, in pixels: of the network, and of assuming that nothing moves"
     motions = Motions(Recipe(frames=1, size=size, seed=0, stream=9).crops(pairs))
     device = next(spynet.parameters()).device
-    found = [(endpoint_error(spynet(*frames.to(device).unbind(1)).cpu(), true).mean(), endpoint_error(torch.zeros_like(true), true).mean())
-             for frames, true in (motions.batch(i, 8) for i in range(batches))]
-    return tuple(float(np.mean(side)) for side in zip(*found))
+    errors, unmoved = [], []
+    for i in range(batches):
+        frames, true = motions.batch(i, 8)
+        flow = spynet(*frames.to(device).unbind(1)).cpu()
+        errors.append(endpoint_error(flow, true).mean())
+        unmoved.append(endpoint_error(torch.zeros_like(true), true).mean())
+    return float(np.mean(errors)), float(np.mean(unmoved))
+
+# %% ../nbs/38_baselines.ipynb #trainjo1
+def _machine()->str:
+    "What a training runs on"
+    about, several = environment(), processes()
+    plural = 's' if about['threads'] > 1 else ''
+    each = about['cuda'] or f"{about['processor']}, {about['threads']} thread{plural}"
+    return each if several == 1 else f'{several} processes, each {each}'
+
+def train_joint(model:BasicVSR, baseline:Baseline, crops_of:list[Pair], folder:Path, progress:bool=True,
+                skip_unreadable:bool=False)->pd.DataFrame:
+    "Train the whole network, in place, stage after stage; resumes from `folder`. Returns the loss curve"
+    pairs = _held_out(baseline, frames=baseline.validation_frames)
+    validation = Validation(pairs, baseline.validate_every, folder/'validation.csv')
+    curves, about = [], folder/'about.json'
+    for i, stage in enumerate(baseline.training):
+        recipe = Recipe(seed=baseline.seed, stream=10*i, **stage.model_dump())
+        crops = recipe.crops(crops_of, skip_unreadable)
+        if main_process() and not about.exists():
+            write_text(json.dumps(dict(machine=_machine(), clips=len(crops.names))), about)
+        curve = train(model, crops, recipe, state=folder/f'joint-{i}.pt', progress=progress, watch=[validation])
+        curves.append(curve.assign(stage=i))
+        validation.before += stage.iterations
+    return pd.concat(curves, ignore_index=True)
 
 # %% ../nbs/38_baselines.ipynb #e657b338
 def baseline_folder(baseline:Baseline)->Path:
     "Where a training keeps its state: ignored by git"
     return repo_root()/'data'/'runs'/'baselines'/baseline.name
 
-def _machine()->str:
-    "What a training runs on"
-    about, several = environment(), processes()
-    each = about['cuda'] or f"{about['processor']}, {about['threads']} thread{'s'*(about['threads'] > 1)}"
-    return each if several == 1 else f'{several} processes, each {each}'
-
-def train_joint(model:BasicVSR, baseline:Baseline, crops_of:list[Pair], folder:Path, progress:bool=True, skip_unreadable:bool=False)->pd.DataFrame:
-    "Train the whole network, in place, stage after stage; resumes from `folder`. Returns the loss curve"
-    validation = Validation(joined(baseline.data, 'validation', baseline.leave_out, frames=baseline.validation_frames), baseline.validate_every, folder/'validation.csv')
-    curves, about = [], folder/'about.json'
-    for i, stage in enumerate(baseline.training):
-        recipe = Recipe(seed=baseline.seed, stream=10*i, **stage.model_dump())
-        crops = recipe.crops(crops_of, skip_unreadable)
-        if main_process() and not about.exists(): write_text(json.dumps(dict(machine=_machine(), clips=len(crops.names))), about)
-        curves.append(train(model, crops, recipe, state=folder/f'joint-{i}.pt', progress=progress, watch=[validation]).assign(stage=i))
-        validation.before += stage.iterations
-    return pd.concat(curves, ignore_index=True)
-
 def train_baseline(baseline:Baseline,
                    folder:Path|None=None,    # of states and curves; default `baseline_folder`
                    progress:bool=True,
-                   skip_unreadable:bool=False,   # train without clips that cannot be read, with a warning, instead of stopping
+                   skip_unreadable:bool=False,   # warn about clips that cannot be read, instead of stopping
                    plan:Plan|None=None,          # other widths than the recipe's
                   )->BasicVSR:
     "Train a baseline by its recipe, resuming from `folder`; same seed, same machine, same weights"
     folder = folder or baseline_folder(baseline)
     folder.mkdir(parents=True, exist_ok=True)
-    pairs, held_out = learnt_from(baseline), joined(baseline.data, 'validation', baseline.leave_out)
+    pairs, held_out = learnt_from(baseline), _held_out(baseline)
     Recipe(frames=1, size=FLOW_TEST).crops(held_out)       # one that cannot be read is named now, not after hours
     torch.manual_seed(baseline.seed)
     model = BasicVSR(plan or baseline.widths.plan())
-    flow_history = train_flow(model.spynet, baseline, pairs, folder, progress, skip_unreadable)
-    if main_process(): write_text(json.dumps(dict(zip(('error', 'unmoved'), flow_error(model.spynet, held_out)))), folder/'flow.json')
-    history = train_joint(model, baseline, pairs, folder, progress, skip_unreadable)
-    for name, curve in dict(flow=flow_history, joint=history).items() if main_process() else ():
-        with replacing(folder/f'{name}.csv') as beside: curve.to_csv(beside, index=False)
+    flow_curve = train_flow(model.spynet, baseline, pairs, folder, progress, skip_unreadable)
+    if main_process():
+        error, unmoved = flow_error(model.spynet, held_out)
+        write_text(json.dumps(dict(error=error, unmoved=unmoved)), folder/'flow.json')
+    joint_curve = train_joint(model, baseline, pairs, folder, progress, skip_unreadable)
+    if main_process():
+        for name, curve in dict(flow=flow_curve, joint=joint_curve).items():
+            write_text(curve.to_csv(index=False), folder/f'{name}.csv')
     return model
 
 # %% ../nbs/38_baselines.ipynb #cb780f61
-def _told(stage:JointTraining)->str:
+def _stage_text(stage:JointTraining)->str:
     "A stage in words"
-    colours = ', in colours at random' if stage.colours else ''
-    averaged = f', weights averaged with a decay of {stage.ema:g}' if stage.ema else ''
-    frozen = f', SPyNet frozen for {stage.flow_frozen:,} iterations' if stage.flow_frozen else ''
-    return f'{stage.iterations:,} iterations with batches of {stage.batch} crops of {stage.frames} frames of {stage.size} x {stage.size} pixels, learning rate from {stage.lr:g}, of SPyNet {stage.flow_scale:g} of that{frozen}{averaged}{colours}'
+    text = (f'{stage.iterations:,} iterations with batches of {stage.batch} crops of {stage.frames} frames '
+            f'of {stage.size} x {stage.size} pixels, '
+            f'learning rate from {stage.lr:g}, of SPyNet {stage.flow_scale:g} of that')
+    if stage.flow_frozen: text += f', SPyNet frozen for {stage.flow_frozen:,} iterations'
+    if stage.ema: text += f', weights averaged with a decay of {stage.ema:g}'
+    if stage.colours: text += ', in colours at random'
+    return text
 
 def about_training(baseline:Baseline, folder:Path)->dict:
     "What a finished training was, as flat facts: the provenance of its weights"
     curve = pd.read_csv(folder/'validation.csv')
     flow = json.loads((folder/'flow.json').read_text())
     filmed = f', each photograph filmed by {baseline.cameras} cameras' if baseline.cameras else ''
-    how = dict(data=' and '.join(baseline.data) + filmed, validation_clips=len(joined(baseline.data, 'validation', baseline.leave_out))) | json.loads((folder/'about.json').read_text())
-    return dict(name=baseline.name) | how | dict(
-        iterations=sum(stage.iterations for stage in baseline.training), stages='; then '.join(map(_told, baseline.training)), hours=round(curve.minutes.iloc[-1]/60, 1),
-        seed=baseline.seed, flow_iterations=sum(stage.iterations for stage in baseline.flow), flow_error=round(flow['error'], 2), flow_unmoved=round(flow['unmoved'], 2),
+    facts = dict(name=baseline.name, data=' and '.join(baseline.data) + filmed)
+    facts['validation_clips'] = len(_held_out(baseline))
+    return facts | json.loads((folder/'about.json').read_text()) | dict(
+        iterations=sum(stage.iterations for stage in baseline.training),
+        stages='; then '.join(map(_stage_text, baseline.training)), hours=round(curve.minutes.iloc[-1]/60, 1),
+        seed=baseline.seed, flow_iterations=sum(stage.iterations for stage in baseline.flow),
+        flow_error=round(flow['error'], 2), flow_unmoved=round(flow['unmoved'], 2),
         validation_psnr=round(curve.psnr.iloc[-1], 2), last_fifth=round(last_fifth(curve), 3))
 
+# %% ../nbs/38_baselines.ipynb #scoreba1
+def _score_row(data, clip, network, floor)->dict:
+    return dict(data=data, clip=clip, psnr=network.psnr, ssim=network.ssim,
+                bicubic_psnr=floor.psnr, bicubic_ssim=floor.ssim, gain=network.psnr - floor.psnr)
+
 def score_baseline(path:Path, names:Iterable[str])->pd.DataFrame:
-    "PSNR and SSIM of a saved network and of bicubic on each of these evaluation sets, by its own protocol: a row per clip, and their mean"
+    """PSNR and SSIM of a saved network and of bicubic on each of these evaluation sets, by its own protocol:
+    a row per clip, and their mean"""
     model = checkpoints.load(path).to(memory_format=torch.channels_last)
     rows = []
     for name in names:
-        network, floor = evaluate_together(dict(network=fast_restore(model), floor=bicubic), clips(name), name, temporal=False).values()
-        for a, b in [*zip(network.clips, floor.clips, strict=True), (network, floor)]:
-            rows.append(dict(data=name, clip=getattr(a, 'name', 'mean'), psnr=a.psnr, ssim=a.ssim, bicubic_psnr=b.psnr, bicubic_ssim=b.ssim, gain=a.psnr - b.psnr))
+        methods = dict(network=fast_restore(model), floor=bicubic)
+        network, floor = evaluate_together(methods, clips(name), name, temporal=False).values()
+        rows += [_score_row(name, a.name, a, b) for a, b in zip(network.clips, floor.clips, strict=True)]
+        rows.append(_score_row(name, 'mean', network, floor))
     return pd.DataFrame(rows)
 
 # %% ../nbs/38_baselines.ipynb #24f1ed76
@@ -297,7 +363,8 @@ CARD = """# {name}
 
 | | |
 |---|---|
-| network | BasicVSR, {features} features, {blocks} residual blocks in each direction, tail of {tail}, SPyNet levels of {flow_widths} |
+| network | BasicVSR, {features} features, {blocks} residual blocks in each direction, tail of {tail}, \
+SPyNet levels of {flow_widths} |
 | parameters | {params:,}, of which SPyNet {params_flow:,} |
 | multiply-accumulates | {macs:.3f} M per low-resolution pixel, of which the two flows {macs_flow:.3f} M |
 | file | {megabytes:.2f} MB, half precision |
@@ -324,34 +391,65 @@ See [LICENSE](LICENSE). {licence}
 """
 
 # %% ../nbs/38_baselines.ipynb #c3f68699
+def _flow_stage_text(stage:FlowTraining)->str:
+    levels = ', all levels being one network' if stage.shared else ''
+    return (f'{stage.iterations:,} iterations with batches of {stage.batch} pairs '
+            f'of {stage.size} x {stage.size} pixels{levels}')
+
 def _training_text(baseline, facts)->str:
-    stages = ', then '.join(f"{s.iterations:,} iterations with batches of {s.batch} pairs of {s.size} x {s.size} pixels{', all levels being one network' if s.shared else ''}" for s in baseline.flow)
+    stages = ', then '.join(map(_flow_stage_text, baseline.flow))
     alone = f'SPyNet learns first, alone, on known motion made of the training clips: {stages}. ' if stages else ''
     return (f"{alone}"
-            f"SPyNet's endpoint error on held-out clips of known motion was then {facts['flow_error']} pixels, where assuming no motion has {facts['flow_unmoved']}. "
-            f"Then everything, on {facts['clips']} clips ({facts['data']}): {facts['stages']}. Charbonnier loss, Adam, a cosine to nothing in each stage; seed {facts['seed']}. "
-            f"The latter took {facts['hours']} hours on {facts['machine']}. Vid4 and the evaluation photographs were never seen.")
+            f"SPyNet's endpoint error on held-out clips of known motion was then {facts['flow_error']} pixels, "
+            f"where assuming no motion has {facts['flow_unmoved']}. "
+            f"Then everything, on {facts['clips']} clips ({facts['data']}): {facts['stages']}. "
+            f"Charbonnier loss, Adam, cosine decay to zero in each stage; seed {facts['seed']}. "
+            f"The latter took {facts['hours']} hours on {facts['machine']}. "
+            "Vid4 and the evaluation photographs were never seen.")
 
 def free(baseline:Baseline)->bool:
     "Whether all that a network was trained on is free"
     return set(baseline.data) == {'stills'}
 
-def model_card(baseline:Baseline, facts:dict, curve:pd.DataFrame, scores:pd.DataFrame, path:Path)->str:
-    "The card of a trained baseline, as Markdown"
+def _licence(baseline)->str:
+    if not free(baseline): return 'Trained on clips for research only, so for research only.'
+    return 'Trained on photographs of scikit-image alone, all in the public domain or under CC0.'
+
+# %% ../nbs/38_baselines.ipynb #modelca1
+def _markdown(table)->str:
+    digits = dict(iteration='.0f', ssim='.4f', bicubic_ssim='.4f')
+    return table.to_markdown(index=False, floatfmt=[digits.get(column, '.2f') for column in table])
+
+def _size_facts(baseline, path)->dict:
+    "Of a committed network: its widths, parameters, multiply-accumulates and bytes"
     model, wide = checkpoints.load(path), baseline.widths
     macs = cost.macs(model, (64, 64))
-    digits = dict(iteration='.0f', ssim='.4f', bicubic_ssim='.4f')
-    table = lambda frame: frame.to_markdown(index=False, floatfmt=[digits.get(column, '.2f') for column in frame])
+    each = 64**2*1e6      # millions per low-resolution pixel
+    return dict(features=wide.features, blocks=wide.blocks, tail=wide.tail, flow_widths='-'.join(map(str, wide.flow)),
+                params=cost.params(model), params_flow=cost.params(model.spynet),
+                macs=(macs.network + macs.flow)/each, macs_flow=macs.flow/each, megabytes=path.stat().st_size/1e6)
+
+def model_card(baseline:Baseline, facts:dict, curve:pd.DataFrame, scores:pd.DataFrame, path:Path)->str:
+    "The card of a trained baseline, as Markdown"
     flat = facts['last_fifth'] < 0.05
+    verdict = 'flat, by the measure of 0.05 dB.' if flat else 'it still rose; more iterations would bring more.'
     return CARD.format(
-        name=baseline.name, about=baseline.about, features=wide.features, blocks=wide.blocks, tail=wide.tail, flow_widths='-'.join(map(str, wide.flow)),
-        params=cost.params(model), params_flow=cost.params(model.spynet), macs=macs.network/64**2/1e6 + macs.flow/64**2/1e6, macs_flow=macs.flow/64**2/1e6, megabytes=path.stat().st_size/1e6,
-        text=_training_text(baseline, facts), validation_frames=baseline.validation_frames, validation_clips=facts['validation_clips'], curve=table(curve),
-        last_fifth=facts['last_fifth'], verdict='flat, by the measure of 0.05 dB.' if flat else 'it still rose; more iterations would bring more.', scores=table(scores),
-        licence='Trained on photographs of scikit-image alone, all in the public domain or under CC0.' if free(baseline) else 'Trained on clips for research only, so for research only.')
+        name=baseline.name, about=baseline.about, **_size_facts(baseline, path), text=_training_text(baseline, facts),
+        validation_frames=baseline.validation_frames, validation_clips=facts['validation_clips'],
+        curve=_markdown(curve), last_fifth=facts['last_fifth'], verdict=verdict,
+        scores=_markdown(scores), licence=_licence(baseline))
+
+# %% ../nbs/38_baselines.ipynb #makebas1
+def available(names:Iterable[str])->list[str]:
+    "Those evaluation sets that are at hand"
+    def here(name):
+        try: return bool(clips(name))
+        except InputError: return False
+    return [name for name in names if here(name)]
 
 def make_baseline(name:str, progress:bool=True, skip_unreadable:bool=False, force:bool=False)->Path:
-    "Train a baseline by its recipe, and write its file and card into data/weights, if `force` in place of those that are there; where Vid4 is not at hand its score is left out"
+    """Train a baseline by its recipe, and write its file and card into data/weights, with `force` in place of those
+    that are there. Without Vid4 at hand, its score is left out"""
     baseline, path = Baseline.load(name), weights_path(name)
     if path.exists() and not force: raise InputError(f'{path} exists; to train it again and replace it, give --force.')
     folder = baseline_folder(baseline)
@@ -364,10 +462,3 @@ def make_baseline(name:str, progress:bool=True, skip_unreadable:bool=False, forc
     write_text(model_card(baseline, facts, curve, scores, path), path.with_suffix('.md'))
     write_text(curve.to_csv(index=False), path.with_suffix('.csv'))
     return path
-
-def available(names:Iterable[str])->list[str]:
-    "Those evaluation sets that are at hand"
-    def here(name):
-        try: return bool(clips(name))
-        except InputError: return False
-    return [name for name in names if here(name)]

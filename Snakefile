@@ -15,6 +15,7 @@ KEPT, EXTEND = bool(config.get('kept')), bool(config.get('extend'))
 CHECKPOINT = config.get('checkpoint') or P.checkpoint and str(locate(P.checkpoint) or P.checkpoint) or ''
 VSRPRUNE = shlex.quote(str(Path(sys.executable).with_name('vsrprune')))
 RUNS = missing_runs(P) if EXTEND else P.runs(CHECKPOINT, KEPT)
+NOTEBOOKS = f'data/runs/{P.name}/notebooks'
 
 # The epoch fixes the dates inside the PDF: the same records give the same bytes.
 LATEX = (f'cd paper && SOURCE_DATE_EPOCH=0 FORCE_SOURCE_DATE=1 latexmk -pdf -outdir=build -jobname=report-{P.name} '
@@ -29,10 +30,7 @@ def command(run):
     if run.step == 'dense' and CHECKPOINT: given.append(f'checkpoint={Path(CHECKPOINT).resolve()}')
     if run.step in ('trial', 'aware', 'finetune'): given.append('progress=true')
     if KEPT and run.step in ('tables', 'figures'): given.append(f'records=data/records/{P.name}')
-    log = f'data/runs/{P.name}/notebooks/{run.name}.ipynb'
-    # one thread a run: two small networks side by side gain more from two cores than one network does
-    threads = workflow.cores if run.alone else 1
-    return ' '.join([f'OMP_NUM_THREADS={threads}', VSRPRUNE, 'notebook', run.step, log, *map(shlex.quote, given)])
+    return ' '.join([VSRPRUNE, 'notebook', run.step, f'{NOTEBOOKS}/{run.name}.ipynb', *map(shlex.quote, given)])
 
 
 PRODUCTS = ('tables', 'figures', 'pictures', 'paper')
@@ -54,7 +52,9 @@ for run in RUNS:
     rule:
         name: run.rule
         input: run.needs, f'nbs/experiments/{run.step}.ipynb' if run.step != 'paper' else []
-        output: run.makes
+        output: run.makes, f'{NOTEBOOKS}/{run.name}.html' if run.step != 'paper' else []
+        localrule: run.step in PRODUCTS
+        # one thread a run: two small networks side by side gain more from two cores than one network does
         threads: workflow.cores if run.alone else 1
         params: command=lambda _, run=run: command(run), settings=P.settings_key      # a function: braces are LaTeX's
-        shell: '{params.command}'
+        shell: 'OMP_NUM_THREADS={threads} {params.command}'

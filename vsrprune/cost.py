@@ -397,8 +397,8 @@ def costs(model:BasicVSR, path:Path, size:tuple,
           thorough:bool=True,      # the peak of memory and the compressed size too, which takes half a minute with published widths
          )->Cost:
     "What a network and its file cost, for low-resolution frames of `size`"
-    macs = macs(model, size)
-    return Cost(params=params(model), nonzeros=nonzeros(model), params_flow=params(model.spynet), nonzeros_flow=nonzeros(model.spynet), macs=macs.network, macs_flow=macs.flow,
+    counted = macs(model, size)
+    return Cost(params=params(model), nonzeros=nonzeros(model), params_flow=params(model.spynet), nonzeros_flow=nonzeros(model.spynet), macs=counted.network, macs_flow=counted.flow,
                 bytes=path.stat().st_size, **(dict(bytes_compressed=file_bytes(model, compress=True), coding=CODING, peak_mb=_peak_mb(Plan.of(model).to_json(), size)) if thorough else {}))
 
 # %% ../nbs/19_cost.ipynb #costs004

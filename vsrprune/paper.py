@@ -8,7 +8,7 @@ __all__ = ['SHORT', 'VAL', 'all_rows', 'paper_scope', 'fill_row', 'comparable', 
            'length_numbers', 'benchmark', 'sparse_numbers', 'upscale_table', 'upscale_latex', 'upscale_numbers',
            'all_numbers', 'numbers_tex']
 
-# %% ../nbs/45_paper.ipynb #bb943bf6
+# %% ../nbs/45_paper.ipynb #381dd119
 import json
 import re
 
@@ -18,8 +18,8 @@ import pandas as pd
 from .files import repo_root
 from .records import Record
 from .tables import (
-    COLUMNS, PAPER, absent, ablation_table, aware_table, compare, count, decibel, dense_record, found, giga, latex_text,
-    lengths_table, paper, plain, printed, sweep_table, swept, tabular, told_apart, usual_length, weights_table)
+    COLUMNS, PAPER, absent, ablation_table, aware_table, compare, count, decibel, dense_record, giga, latex_text,
+    lengths_table, paper, plain, printed, select_required, sweep_table, swept, tabular, told_apart, usual_length, weights_table)
 
 # %% ../nbs/45_paper.ipynb #428dc67d
 def _has(records, method:str)->bool: return any(r.method == method for r in records)
@@ -120,7 +120,7 @@ def row_numbers(records:list[Record])->dict[str, str]:
     said = dict(layer='each layer ranked by itself').get(scope, 'one ranking over the whole network')
     return values | {'most.ratio': _percent(ours.ratio[most]), 'scope': said}
 
-# %% ../nbs/45_paper.ipynb #5358378a
+# %% ../nbs/45_paper.ipynb #fcb306e6
 def facts(name:str, value)->dict[str, str]:
     "Anything of a record by dotted name, as text"
     if isinstance(value, dict): return {k: v for key, inner in value.items() for k, v in facts(f'{name}.{key}', inner).items()}
@@ -136,7 +136,7 @@ def recipe_numbers(name:str, records:list[Record])->dict[str, str]:
 
 def dense_numbers(records:list[Record])->dict[str, str]:
     "What the dense network holds, and what it gains over bicubic"
-    dense, bicubic = dense_record(records), found(records, method='bicubic', stage='dense')[0]
+    dense, bicubic = dense_record(records), select_required(records, method='bicubic', stage='dense')[0]
     gains = {f'dense.gain.{name}': decibel(clip.psnr - bicubic.scores.clips[name].psnr)
              for name, clip in dense.scores.clips.items() if name in bicubic.scores.clips}
     flicker = [clip.warp_error_gt for clip in dense.scores.clips.values()]

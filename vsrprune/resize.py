@@ -24,12 +24,15 @@ def to_y(clip:np.ndarray, # (..., 3) uint8 RGB
 def cubic(x:np.ndarray)->np.ndarray:
     "Cubic convolution kernel with a = -0.5 (Keys, 1981, eq. 15); zero from |x| = 2 on"
     x = np.abs(x)
-    return np.where(x <= 1, 1.5*x**3 - 2.5*x**2 + 1, np.where(x <= 2, -.5*x**3 + 2.5*x**2 - 4*x + 2, 0.))
+    near = 1.5*x**3 - 2.5*x**2 + 1
+    far = -.5*x**3 + 2.5*x**2 - 4*x + 2
+    beyond_one = np.where(x <= 2, far, 0.)
+    return np.where(x <= 1, near, beyond_one)
 
 # %% ../nbs/02_resize.ipynb #708fe959
 @lru_cache(maxsize=64)
-def resize_matrix(size:int,   # pixels along one axis
-                  scale:float, # new size over old size
+def resize_matrix(size:int,            # pixels along one axis
+                  scale:float,         # new size over old size
                   antialias:bool=True, # widen the kernel when shrinking, as MATLAB does
                  )->np.ndarray: # (ceil(size*scale), size) float64; every row sums to 1
     "MATLAB's bicubic `imresize` along one axis, as a matrix"
@@ -46,8 +49,8 @@ def resize_matrix(size:int,   # pixels along one axis
     return matrix
 
 # %% ../nbs/02_resize.ipynb #9a687c86
-def _apply(x:np.ndarray,    # (..., h, w, c) float
-           rows:np.ndarray, # (h_out, h)
+def _apply(x:np.ndarray,       # (..., h, w, c) float
+           rows:np.ndarray,    # (h_out, h)
            columns:np.ndarray, # (w_out, w)
           )->np.ndarray: # (..., h_out, w_out, c), dtype of x
     "Apply one matrix to the columns of pixels and another to the rows"
@@ -58,11 +61,14 @@ def _apply(x:np.ndarray,    # (..., h, w, c) float
 def imresize(x:np.ndarray, # (..., h, w, c) float32 or float64, any range
              scale:float,  # new size over old size
             )->np.ndarray: # (..., ceil(h*scale), ceil(w*scale), c), dtype of x
-    "MATLAB's `imresize(x, scale, 'bicubic')`: antialiased when shrinking, symmetric border; not clipped, not rounded"
-    if x.dtype not in (np.float32, np.float64): raise InputError(f'imresize takes float32 or float64, not {x.dtype}; use degrade for uint8 clips')
+    """MATLAB's `imresize(x, scale, 'bicubic')`: antialiased when shrinking, symmetric border; not clipped, not rounded.
+    `InputError` for another dtype, fewer dimensions than three, or a scale that is not above 0"""
+    if x.dtype not in (np.float32, np.float64):
+        raise InputError(f'imresize takes float32 or float64, not {x.dtype}; use degrade for uint8 clips')
     if x.ndim < 3: raise InputError(f'imresize takes (..., h, w, c), not shape {x.shape}')
-    if not scale > 0: raise InputError(f'imresize cannot scale by {scale}')
-    return _apply(x, resize_matrix(x.shape[-3], float(scale)), resize_matrix(x.shape[-2], float(scale)))
+    if not scale > 0: raise InputError(f'imresize cannot scale by {scale}; give a number above 0')
+    h, w = x.shape[-3:-1]
+    return _apply(x, resize_matrix(h, float(scale)), resize_matrix(w, float(scale)))
 
 # %% ../nbs/02_resize.ipynb #71465e08
 @lru_cache(maxsize=64)
@@ -70,7 +76,8 @@ def blur_matrix(size:int, # pixels along one axis, a multiple of 4
                 kind:str, # 'BD' or 'BD-duf'
                )->np.ndarray: # (size/4, size) float64; every row sums to 1
     "Gaussian blur of sigma 1.6 with every 4th pixel kept, along one axis, as a matrix"
-    taps, centre, border = (np.arange(-6, 7), 0., 'reflect') if kind == 'BD-duf' else (np.arange(-4, 8), 1.5, 'edge')
+    if kind == 'BD-duf': taps, centre, border = np.arange(-6, 7), 0., 'reflect'
+    else: taps, centre, border = np.arange(-4, 8), 1.5, 'edge'
     weights = np.exp(-(taps - centre)**2/(2*1.6**2))
     weights /= weights.sum()
     bordered = np.pad(np.eye(size), ((6, 8), (0, 0)), mode=border)  # row 6 is pixel 0
@@ -81,28 +88,44 @@ def blur_matrix(size:int, # pixels along one axis, a multiple of 4
 # %% ../nbs/02_resize.ipynb #6e6970c1
 KINDS = 'BI', 'BD', 'BD-duf'
 
+def _check_degradation(kind:str, scale:int)->None:
+    "`InputError` for a degradation that does not exist, or not by this scale"
+    if kind not in KINDS: raise InputError(f'there is no degradation {kind!r}; use one of {", ".join(KINDS)}')
+    any_scale = kind == 'BI' and scale == int(scale) and scale >= 1
+    if scale != 4 and not any_scale: raise InputError(f'{kind} cannot shrink by {scale}; use 4')
+
+def _shrinking_matrix(size:int, kind:str, scale:int)->np.ndarray: # (size/scale, size) float64
+    "The degradation along one axis"
+    return resize_matrix(size, 1/scale) if kind == 'BI' else blur_matrix(size, kind)
+
+# %% ../nbs/02_resize.ipynb #1ac9eded
 def degrade(clip:np.ndarray, # (t, h, w, 3) uint8 RGB, or an opened Clip
             kind:str='BI',   # 'BI', 'BD' or 'BD-duf'
             scale:int=4,     # how many times smaller; the BD kinds are defined for 4 only
            )->np.ndarray: # (t, h/scale, w/scale, 3) uint8 RGB
-    """The low-resolution side of a clip. BI: MATLAB bicubic. BD: `BD_degradation.m` of BasicVSR's authors, as the field's tables have it.
-    BD-duf: DUF (Jo et al., 2018), as `duf_downsample` of BasicSR"""
-    if kind not in KINDS: raise InputError(f'there is no degradation {kind!r}; use one of {", ".join(KINDS)}')
-    if scale != 4 and (kind != 'BI' or scale != int(scale) or scale < 1): raise InputError(f'{kind} cannot shrink by {scale}; use 4')
+    """The low-resolution side of a clip. BI: MATLAB bicubic.
+    BD: `BD_degradation.m` of BasicVSR's authors, as the field's tables have it.
+    BD-duf: DUF (Jo et al., 2018), as `duf_downsample` of BasicSR.
+    `InputError` for an unknown kind, and for a scale or a size that does not fit"""
+    _check_degradation(kind, scale)
     h, w = clip.shape[1:3]
     if h % scale or w % scale: raise InputError(f'{w}x{h} is no multiple of {scale}; use crop_to_multiple first')
-    matrix = (lambda size: resize_matrix(size, 1/scale)) if kind == 'BI' else (lambda size: blur_matrix(size, kind))
+    rows, columns = _shrinking_matrix(h, kind, scale), _shrinking_matrix(w, kind, scale)
     lq = np.empty((len(clip), h//scale, w//scale, 3), np.uint8)
-    for i, frame in enumerate(clip): lq[i] = np.round(_apply(frame.astype(np.float64), matrix(h), matrix(w)).clip(0, 255))
+    for i, frame in enumerate(clip):
+        small = _apply(frame.astype(np.float64), rows, columns)
+        lq[i] = np.round(small.clip(0, 255))
     return lq
 
 # %% ../nbs/02_resize.ipynb #6fc27f11
 def crop_to_multiple(clip:np.ndarray, # (t, h, w, 3), or an opened Clip
-                     multiple:int=4,  # what both sizes shall be multiples of
+                     multiple:int=4,  # both sizes become multiples of this
                     )->np.ndarray: # the clip, cut at the bottom and the right
-    "Cut a clip to sizes that can be shrunk evenly, with a warning where it had to"
+    "Cut a clip to sizes that shrink evenly, with a warning where it had to; `InputError` if nothing would be left"
     h, w = clip.shape[1:3]
     height, width = h - h % multiple, w - w % multiple
-    if not height or not width: raise InputError(f'{w}x{h} is smaller than {multiple} pixels; there is nothing to crop to')
-    if (height, width) != (h, w): warnings.warn(f'clip of {w}x{h} cropped to {width}x{height}, multiples of {multiple}', stacklevel=2)
+    if not height or not width:
+        raise InputError(f'{w}x{h} is smaller than {multiple} pixels; there is nothing to crop to')
+    if (height, width) != (h, w):
+        warnings.warn(f'clip of {w}x{h} cropped to {width}x{height}, multiples of {multiple}', stacklevel=2)
     return np.asarray(clip)[:, :height, :width]

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['decibel', 'similarity', 'SCOPES', 'FORMS', 'COLUMNS', 'SWEEP', 'WEIGHTS', 'AWARE', 'PAPER', 'ORIGINAL', 'SCORED',
-           'ABLATION', 'absent', 'printed', 'count', 'giga', 'percent', 'plain', 'Result', 'dense_record', 'found',
-           'results', 'usual_length', 'cut_of', 'describe_weights', 'describe_aware', 'describe', 'slug', 'Column',
-           'column', 'Table', 'frame', 'need', 'swept', 'sweep_table', 'weights_table', 'aware_table', 'paper',
-           'compare', 'original_table', 'psnr_by_frame', 'ablated', 'ablation_table', 'told_apart', 'lengths_table',
-           'latex_text', 'tabular', 'shown', 'lines_latex', 'original_latex', 'ablation_latex']
+           'ABLATION', 'absent', 'printed', 'count', 'giga', 'percent', 'plain', 'Result', 'dense_record',
+           'select_required', 'results', 'usual_length', 'cut_of', 'describe_weights', 'describe_aware', 'describe',
+           'slug', 'Column', 'column', 'Table', 'frame', 'need', 'swept', 'sweep_table', 'weights_table', 'aware_table',
+           'paper', 'compare', 'original_table', 'psnr_by_frame', 'ablated', 'ablation_table', 'told_apart',
+           'lengths_table', 'latex_text', 'tabular', 'shown', 'lines_latex', 'original_latex', 'ablation_latex']
 
 # %% ../nbs/43_tables.ipynb #d1f422a3
 import json
@@ -92,7 +92,7 @@ class Result:
         found = self.stages[stage]
         return fair_drop(found[0], list(self.records), mean) if found else np.nan
 
-# %% ../nbs/43_tables.ipynb #ca66348c
+# %% ../nbs/43_tables.ipynb #e99a9b4e
 def dense_record(records:Iterable[Record])->Record:
     "The dense network that all records go back to; `InputError` where they are not of one report"
     records = list(records)
@@ -103,11 +103,11 @@ def dense_record(records:Iterable[Record])->Record:
     if len({(r.profile, r.data, r.baseline_sha256) for r in records}) != 1:
         profiles = ', '.join(sorted({r.profile for r in records})) or 'no records'
         raise InputError(f'{profiles}: the records are not of one profile and one dense network; run its report again with RERUN=1.')
-    dense = found(records, method='dense', stage='dense')[0]
+    dense = select_required(records, method='dense', stage='dense')[0]
     if dense.cost is None: raise InputError(f"{dense.profile}: record {dense.name}: field 'cost' is null, and all savings are counted from it.")
     return dense
 
-def found(records:list[Record], **fields)->list[Record]:
+def select_required(records:list[Record], **fields)->list[Record]:
     "As `select`; `InputError` where there is none"
     there = select(records, **fields)
     if there: return there
@@ -371,7 +371,7 @@ def _original_rows(records, kind)->list[dict]:
     first = list(dict.fromkeys(sorted((name for name, *_ in rows), key=lambda name: name != 'per layer')))
     return [row for name, _, row in sorted(rows, key=lambda x: (first.index(x[0]), x[1]))]
 
-# %% ../nbs/43_tables.ipynb #207d0f47
+# %% ../nbs/43_tables.ipynb #2f93f045
 def _best_rows(records, kind)->list[dict]:
     "What did best on validation clips at each share, where that is more than the original's way"
     if kind == 'structured': best = [r for r in swept(records) if r.iterations and r.stages['finetuned'] and r.last[0].chosen and r.method == 'filters']
@@ -381,7 +381,7 @@ def _best_rows(records, kind)->list[dict]:
     return [_result_row(r, f'{key}-{cut_of(r.options)}', f'best {cut_of(r.options)}%', r.last[0].ratio) for r in best]
 
 def _reference_rows(records)->list[dict]:
-    dense, bicubic = dense_record(records), found(records, method='bicubic', stage='dense')[0]
+    dense, bicubic = dense_record(records), select_required(records, method='bicubic', stage='dense')[0]
     longer = select(records, method='dense', stage='finetuned', iterations=usual_length(records))
     def scores(record, after): return dict(psnr=record.scores.psnr, ssim=record.scores.ssim, warp_error=record.scores.warp_error,
                                            psnr_finetuned=mean_score(after), ssim_finetuned=mean_score(after, 'ssim'))
@@ -402,7 +402,7 @@ def original_table(records:list[Record], kind:str)->pd.DataFrame:
     "Table 1 ('unstructured': weights set to zero) or 2 ('structured': filters removed), as it is printed"
     return compare(records, kind)[['source', 'network', *ORIGINAL[kind], *SCORED, 'drop', 'fair_drop']]
 
-# %% ../nbs/43_tables.ipynb #57e92a2e
+# %% ../nbs/43_tables.ipynb #aa651b1c
 ABLATION = dict(flow='only SPyNet', inner='only inner widths', stream='only stream and state', tail='only the tail', aligned='all, aligned', misaligned='all, misaligned')
 
 def _part_of(options:Options)->str:
@@ -424,7 +424,7 @@ def ablated(records:list[Record])->dict[tuple[str, float], list[Record]]:
 def ablation_table(records:list[Record])->pd.DataFrame:
     "PSNR right after pruning parts of the network, one row per part and ratio, over the whole clips and of their first and last frames; bicubic and dense for reference"
     dense = dense_record(records)
-    rows = [dict(key=r.method, part=r.method, psnr=r.scores.psnr) for r in (*found(records, method='bicubic', stage='dense'), dense)]
+    rows = [dict(key=r.method, part=r.method, psnr=r.scores.psnr) for r in (*select_required(records, method='bicubic', stage='dense'), dense)]
     for (part, ratio), runs in need(ablated(records), records, 'the ablation').items():
         by_frame = psnr_by_frame(runs)
         rows.append(dict(key=f'ablation-{part}-{_percent(ratio)}', part=ABLATION[part], ratio=ratio, psnr=mean_score(runs),

@@ -110,7 +110,7 @@ def prune_filters(model:nn.Module,               # BasicVSR, or another network 
                   target:str|Target|None=None,   # instead of a ratio: see `Target`
                   criterion:str='l1',            # one of `CRITERIA`
                   allocation:str='uniform',      # one of `ALLOCATIONS`
-                  clips:tuple|None=None,         # (lq, gt) of `calibration_clips`, for criteria that need them, and repair
+                  clips:tuple|None=None,         # (lq, gt) of `calibration_clips`, for repair and criteria that need t
                   repaired:bool=False,           # let what is left make up for what goes, see `repair.repair_network`
                   watched:list|None=None,        # as for `cut`
                   seed:int=0,                    # of `random`

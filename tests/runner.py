@@ -12,9 +12,10 @@ ROOT = Path(__file__).resolve().parents[1]
 NBS = ROOT/'nbs'
 NOTEBOOKS = sorted(p.relative_to(NBS) for p in NBS.rglob('*.ipynb')
                    if not any(part[0] in '._' for part in p.relative_to(NBS).parts))
-# those of experiments write where the report of the smoke profile does, and the commands begin it: they are run after it, never beside it
-EXPERIMENTS = [path for path in NOTEBOOKS if 'experiments' in path.parts or path.stem == '50_cli']
-LIBRARY = [path for path in NOTEBOOKS if path not in EXPERIMENTS]
+# the smoke report runs the steps of a report; other experiments write where it does, and the commands begin it: they come after it
+STEPS = {'dense', 'widths', 'trial', 'prune', 'aware', 'finetune', 'speed', 'tables', 'figures', 'pictures'}
+EXPERIMENTS = [path for path in NOTEBOOKS if 'experiments' in path.parts and path.stem not in STEPS or path.stem == '50_cli']
+LIBRARY = [path for path in NOTEBOOKS if path not in EXPERIMENTS and 'experiments' not in path.parts]
 SECONDS = 900
 RUN = '''
 import sys

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runner import EXPERIMENTS, ROOT, run_notebook
+from runner import EXPERIMENTS, ROOT, STEPS, run_notebook
 
 RUNS = ROOT/'data'/'runs'/'smoke'
 PRODUCTS = [ROOT/'paper'/'report-smoke.pdf', ROOT/'paper'/'tables'/'smoke', ROOT/'figures'/'smoke']
@@ -58,6 +58,11 @@ def test_it_says_which_run_of_how_many(built):
     counted = re.findall(r'\[(\d+) of (\d+)\] \S+: done', said)
     assert counted and [int(n) for n, _ in counted] == list(range(1, len(counted) + 1)) and len({total for _, total in counted}) == 1
     assert 'left' in said and 'Finished jobid' not in said
+
+
+def test_every_step_was_run(built):
+    from vsrprune.profiles import Profile
+    assert {run.step for run in Profile.load('smoke').runs()} - {'paper'} == STEPS
 
 
 def test_every_run_left_a_record(built):

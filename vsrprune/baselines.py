@@ -383,7 +383,8 @@ Over the last fifth of the iterations the curve gained {last_fifth} dB: {verdict
 
 {scores}
 
-PSNR in dB and SSIM, whole clips, each set by its protocol of `vsrprune.metrics`; low resolution by MATLAB's bicubic kernel.
+PSNR in dB and SSIM, whole clips, each set by its protocol of `vsrprune.metrics`;
+low resolution by MATLAB's bicubic kernel.
 
 ## Licence
 

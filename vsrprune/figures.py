@@ -154,7 +154,8 @@ def draw_bytes(ax, records:list[Record]):
     methods = _rare(table.network.str.replace(r', at most [\d.]+%[^,]*', '', regex=True))                # a limit is a detail of a share
     for look, (method, rows) in zip(cycle(METHOD_LOOKS), table.groupby(methods, sort=False)):
         rows, rare = rows.sort_values('megabytes'), method == 'at one share only'
-        ax.plot(rows.megabytes, rows.psnr_finetuned, label=method, ls='-' if len(rows) > 1 and not rare else '', **(RARE if rare else look))
+        label = method.replace(', repaired', ',\nrepaired')                # the legend is as wide as the figure
+        ax.plot(rows.megabytes, rows.psnr_finetuned, label=label, ls='-' if len(rows) > 1 and not rare else '', **(RARE if rare else look))
     star = dict(color='black', marker='*', markersize=7, ls='')
     ax.plot(dense.cost.bytes/1e6, dense.scores.psnr, label='dense, half precision', **star)
     if dense.cost.bytes_compressed: ax.plot(dense.cost.bytes_compressed/1e6, dense.scores.psnr, mfc='white', label='dense, compressed', **star)

@@ -16,23 +16,54 @@ from torch import nn
 from .basicvsr import BasicVSR
 from .calibration import RIDGE
 from .cost import Timings
-from .criteria import _norms, channel_scores
+from .criteria import channel_norms, channel_scores
 from .files import InputError
-from .groups import chosen_groups, _in_flow, _remove, _Traced, groups, part, PARTS
+from .groups import chosen_groups, groups, part, remove_traced, TracedNetwork
 from .repair import repair_network
-from .widths import _lowest, _nearest, _tiny, _uniform, allocate, Target
+from .widths import allocate, corner, global_widths, nearest_widths, Target, uniform_widths
 
 # %% ../nbs/25_filters.ipynb #0bec2257
-def _ratio_widths(found, scores, ratio, allocation)->dict:
-    "Widths without a share of the channels, of each group or of all"
-    if not isinstance(ratio, (int, float)) or isinstance(ratio, bool) or not 0 < ratio < 1:
-        raise InputError(f'prune_filters: ratio is a share of the filters between 0 and 1 (a tenth of them: 0.1), got {ratio!r}.')
-    if allocation == 'latency': raise InputError("prune_filters: the latency-aware allocation needs a target, such as 'latency=0.5' or 'macs=0.5', not a ratio.")
-    if allocation == 'uniform': return _uniform(found, ratio)
-    filters = lambda widths: sum(g.filters//g.width*widths[g.name] for g in found)
-    most = sum(g.width - 1 for g in found)
-    return _nearest(partial(_lowest, found, scores), most, filters, (1 - ratio)*sum(g.filters for g in found))
+def _check_widths(widths, limits, scores):
+    "`InputError` for widths of no group, out of range, or narrower without scores to choose by"
+    for name, width in widths.items():
+        if name not in limits: raise InputError(f"widths: '{name}' is no group of this network.")
+        if not 0 < width <= limits[name]:
+            raise InputError(f"widths: '{name}' has {limits[name]} channels, of which 1 to all can be left, "
+                             f'not {width}.')
+    for name, width in widths.items():
+        if width < limits[name] and name not in scores:
+            raise InputError(f"widths: '{name}' is to be narrower, but has no scores; "
+                             'give `channel_scores` the parts to look at.')
 
+def _least(group, scores, widths)->list[int]:
+    "The channels of least score, which a group of this width loses"
+    count = group.width - widths.get(group.name, group.width)
+    return scores[group.name].argsort(stable=True)[:count].tolist() if count else []
+
+def _filters_left(traced, gone)->dict[str, list[int]]:
+    "Layers in order of execution, from the first that reads less than before, and the filters that each still has"
+    readers = {reader for g in traced.groups if gone[g.name] for reader, _ in g.readers}
+    first = min((traced.order.index(reader) for reader in readers), default=len(traced.order))
+    lost = {writer: set(g.filters_of(gone[g.name])) for g in traced.groups for writer in g.writers}
+    def left(name): return [f for f in range(traced.layers[name].out_channels) if f not in lost.get(name, ())]
+    return {name: left(name) for name in traced.order[first:]}
+
+# %% ../nbs/25_filters.ipynb #1ef90998
+def _row(name, where, width, filters, gone)->tuple:
+    left = tuple(c for c in range(width) if c not in gone)
+    return name, where, width, len(gone), filters, len(gone)*filters//width, left
+
+def _report(model, traced, gone)->pd.DataFrame:
+    "A row for each group, then for each layer of fixed width"
+    def where(group): return part(group) if isinstance(model, BasicVSR) else ''
+    rows = [_row(g.name, where(g), g.width, g.filters, set(gone[g.name])) for g in traced.groups]
+    for name in traced.fixed:
+        filters = traced.layers[name].out_channels
+        rows.append(_row(name, 'fixed', filters, filters, set()))
+    columns = ['group', 'part', 'width', 'removed', 'filters', 'filters_removed', 'left']
+    return pd.DataFrame(rows, columns=columns)
+
+# %% ../nbs/25_filters.ipynb #13066219
 def cut(model:nn.Module,                     # in eval mode; left as it is
         scores:dict[str, torch.Tensor],      # from `channel_scores`, of each group that gets narrower
         widths:dict[str, int],               # what is left of each group; one that is not named stays
@@ -43,41 +74,43 @@ def cut(model:nn.Module,                     # in eval mode; left as it is
         watched:list|None=None,              # likewise, see `calibration.wide_clips`; default those it is repaired on
        )->tuple[nn.Module, pd.DataFrame]:
     """A smaller copy without the channels of least score, and the report: one row per group and per fixed layer with
-    group, part ('' of networks other than BasicVSR), width (before), removed (channels), filters (before), filters_removed, left (indices of channels); `attrs` say how it was repaired: `ridge` (lambda, `None` where it was left as it was) and `share`, see `repair.repair_network`"""
-    traced = _Traced(model, example)
-    limits = {g.name: g.width for g in traced.groups}
-    if wrong := [name for name, width in widths.items() if not 0 < width <= limits.get(name, 0)]: raise InputError(f"widths: '{wrong[0]}' " + (f'has {limits[wrong[0]]} channels, of which 1 to all can be left, not {widths[wrong[0]]}.' if wrong[0] in limits else 'is no group of this network.'))
-    if lost := [name for name, width in widths.items() if width < limits[name] and name not in scores]: raise InputError(f"widths: '{lost[0]}' is to be narrower, but has no scores; give `channel_scores` the parts to look at.")
-    def least(g): return scores[g.name].argsort(stable=True)[:g.width - widths[g.name]].tolist() if widths.get(g.name, g.width) < g.width else []
-    gone = {g.name: least(g) for g in traced.groups}
-    named = lambda g: part(g) if isinstance(model, BasicVSR) else ''
-    def row(name, part, width, filters, gone): return name, part, width, len(gone), filters, len(gone)*filters//width, tuple(c for c in range(width) if c not in gone)
-    rows = [row(g.name, named(g), g.width, g.filters, set(gone[g.name])) for g in traced.groups]
-    rows += [row(name, 'fixed', n, n, set()) for name in traced.fixed for n in [traced.layers[name].out_channels]]
-    left = _left(traced, gone)
-    small = _remove(traced, gone)
-    report = pd.DataFrame(rows, columns=['group', 'part', 'width', 'removed', 'filters', 'filters_removed', 'left'])
+    group, part ('' of networks other than BasicVSR), width (before), removed (channels), filters (before),
+    filters_removed, left (indices of channels). Its `attrs` say how it was repaired: `ridge` (lambda, `None` where it
+    was left as it was) and `share`, see `repair.repair_network`"""
+    traced = TracedNetwork(model, example)
+    _check_widths(widths, {g.name: g.width for g in traced.groups}, scores)
+    gone = {g.name: _least(g, scores, widths) for g in traced.groups}
+    left, report = _filters_left(traced, gone), _report(model, traced, gone)
+    small = remove_traced(traced, gone)
     if lq is None: return small, report
-    watched = [*lq[:, None]] if watched is None else watched
+    if watched is None: watched = [*lq[:, None]]
     small, share = repair_network(small, model, left, lq, watched, ridge=ridge, note=note)
     report.attrs |= dict(ridge=ridge if share else None, share=share)
     return small, report
 
-def _left(traced, gone)->dict[str, list[int]]:
-    "Layers in order of execution, from the first on that reads less than before, and the filters that each still has"
-    readers = {r for g in traced.groups if gone[g.name] for r, _ in g.readers}
-    after = traced.order[min((traced.order.index(r) for r in readers), default=len(traced.order)):]
-    lost = {w: {c*g.unit + k for c in gone[g.name] for k in range(g.unit)} for g in traced.groups for w in g.writers}
-    return {name: [f for f in range(traced.layers[name].out_channels) if f not in lost.get(name, ())] for name in after}
+# %% ../nbs/25_filters.ipynb #abb9f3d2
+def _ratio_widths(found, scores, ratio, allocation)->dict[str, int]:
+    "Widths without a share of the channels, of each group or of all"
+    is_number = isinstance(ratio, (int, float)) and not isinstance(ratio, bool)
+    if not is_number or not 0 < ratio < 1:
+        raise InputError('prune_filters: ratio is a share of the filters between 0 and 1 (a tenth of them: 0.1), '
+                         f'got {ratio!r}.')
+    if allocation == 'latency':
+        raise InputError("prune_filters: the latency-aware allocation needs a target, such as 'latency=0.5' or "
+                         "'macs=0.5', not a ratio.")
+    if allocation == 'uniform': return uniform_widths(found, ratio)
+    def filters(widths): return sum(g.filters//g.width*widths[g.name] for g in found)
+    goal = (1 - ratio)*sum(g.filters for g in found)
+    return nearest_widths(partial(global_widths, found, scores), sum(g.width - 1 for g in found), filters, goal)
 
 # %% ../nbs/25_filters.ipynb #017ebf1e
-def prune_filters(model:nn.Module,               # BasicVSR of any widths, or another network of Conv2d layers, in eval mode; left as it is
-                  ratio:float|None=None,         # share of the channels to remove, between 0 and 1: of each group, or of all if `global`
-                  only:tuple|None=None,          # parts to prune, some of `PARTS`; default all but 'flow', which stays as it is unless named
+def prune_filters(model:nn.Module,               # BasicVSR, or another network of Conv2d, in eval mode; left as it is
+                  ratio:float|None=None,         # share of the channels to remove: of each group, or of all if `global`
+                  only:tuple|None=None,          # parts to prune, some of `PARTS`; default all but 'flow'
                   target:str|Target|None=None,   # instead of a ratio: see `Target`
                   criterion:str='l1',            # one of `CRITERIA`
                   allocation:str='uniform',      # one of `ALLOCATIONS`
-                  clips:tuple|None=None,         # (lq, gt) from `calibration_clips`, for criteria that look at clips and for repair
+                  clips:tuple|None=None,         # (lq, gt) of `calibration_clips`, for repair and criteria that need t
                   repaired:bool=False,           # let what is left make up for what goes, see `repair.repair_network`
                   watched:list|None=None,        # as for `cut`
                   seed:int=0,                    # of `random`
@@ -87,39 +120,50 @@ def prune_filters(model:nn.Module,               # BasicVSR of any widths, or an
                  )->tuple[nn.Module, pd.DataFrame]:
     """A smaller copy without the channels that a criterion values least, and the report (see `cut`).
     Uniform with a ratio: round(ratio*width) of each group but never all (Li et al., ICLR 2017, with L1)"""
-    if (ratio is None) == (target is None): raise InputError('prune_filters: give either a ratio between 0 and 1 or a target.')
-    if repaired and clips is None: raise InputError('prune_filters: repair looks at clips; give those of `calibration_clips`.')
-    found, tiny = chosen_groups(groups(model, _tiny(example)), only), _tiny(example)
+    if (ratio is None) == (target is None):
+        raise InputError('prune_filters: give either a ratio between 0 and 1 or a target.')
+    if repaired and clips is None:
+        raise InputError('prune_filters: repair looks at clips; give those of `calibration_clips`.')
+    tiny = corner(example)
+    found = chosen_groups(groups(model, tiny), only)
     scores = channel_scores(model, criterion, clips, seed, tiny, only, note)
     if target is None: widths = _ratio_widths(found, scores, ratio, allocation)
     else: widths, _ = allocate(model, scores, target, allocation, only, timings, example=example, note=note)
     return cut(model, scores, widths, clips[0] if repaired else None, tiny, watched=watched)
 
+# %% ../nbs/25_filters.ipynb #b48a8352
 def removed_share(report:pd.DataFrame,    # from `prune_filters`
                  )->float:
     "Filters removed, as a share of the filters of all Conv2d layers of the network, those of fixed width included"
     return float(report.filters_removed.sum()/report.filters.sum())
 
 # %% ../nbs/25_filters.ipynb #3d8300bb
+def _gone_separately(traced, dense, counts)->tuple[dict[str, set], dict[str, set]]:
+    "By layer, the filters and the input channels that go when each writer of a group decides for itself"
+    filters = {name: set() for name in traced.order}
+    inputs = {name: set() for name in traced.order}
+    rank = traced.order.index
+    for g in traced.groups:
+        norms = {w: channel_norms(dense.get_submodule(w), g) for w in g.writers}
+        gone = {w: norms[w].argsort(stable=True)[:counts[g.name]].tolist() for w in g.writers}
+        for w in g.writers: filters[w].update(g.filters_of(gone[w]))
+        for reader, start in g.readers:
+            # where no writer is earlier, the state comes from the last one, a frame ago
+            earlier = [w for w in g.writers if rank(w) < rank(reader)] or g.writers
+            inputs[reader].update(start + c for c in gone[earlier[-1]])
+    return filters, inputs
+
 def prune_misaligned(model:BasicVSR,          # left as it is
                      ratio:float,             # as for `prune_filters`
                      only:tuple|None=None,    # likewise, and so is its default
                     )->BasicVSR:              # of the same widths
-    "What pruning layer by layer, blind to skips and recurrence, makes of a network: an ablation of `prune_filters`, not a method"
-    traced, (small, report) = _Traced(model), prune_filters(model, ratio, only)
-    counts, rank, dense = report.set_index('group').removed, traced.order.index, dict(model.named_modules())
-    written = {name: set() for name in traced.order}      # filters that go, by layer
-    read = {name: set() for name in traced.order}         # input channels that go
-    for g in traced.groups:
-        gone = {w: _norms(dense[w], g).argsort(stable=True)[:counts[g.name]].tolist() for w in g.writers}
-        for w in g.writers: written[w] |= {c*g.unit + k for c in gone[w] for k in range(g.unit)}
-        for reader, start in g.readers:      # where no writer is earlier, the state comes from the last one, a frame ago
-            earlier = [w for w in g.writers if rank(w) < rank(reader)] or g.writers
-            read[reader] |= {start + c for c in gone[earlier[-1]]}
+    "What pruning layer by layer, blind to skips and recurrence, makes of a network: an ablation, not a method"
+    traced, (small, report) = TracedNetwork(model), prune_filters(model, ratio, only)
+    filters, inputs = _gone_separately(traced, model, report.set_index('group').removed)
     for name, conv in traced.layers.items():
-        filters, channels = ([c for c in range(n) if c not in gone] for n, gone in
-                             ((conv.out_channels, written[name]), (conv.in_channels, read[name])))
         narrow = small.get_submodule(name)
-        narrow.weight.data.copy_(conv.weight.data[filters][:, channels])
-        if conv.bias is not None: narrow.bias.data.copy_(conv.bias.data[filters])
+        kept_filters = [f for f in range(conv.out_channels) if f not in filters[name]]
+        kept_inputs = [c for c in range(conv.in_channels) if c not in inputs[name]]
+        narrow.weight.data.copy_(conv.weight.data[kept_filters][:, kept_inputs])
+        if conv.bias is not None: narrow.bias.data.copy_(conv.bias.data[kept_filters])
     return small

@@ -31,7 +31,7 @@ def warp(x:torch.Tensor,        # (b, c, h, w), any float dtype
     columns = torch.arange(w, dtype=flow.dtype, device=flow.device).view(1, 1, w)
     grid = torch.stack([2*(columns + flow[:, 0])/max(w-1, 1) - 1,
                         2*(rows + flow[:, 1])/max(h-1, 1) - 1], dim=-1)
-    # grid_sample wants one dtype for both, and under autocast returns float32: say what we want
+    # grid_sample wants one dtype for both, and under autocast returns float32: be explicit
     return F.grid_sample(x.to(grid.dtype), grid, mode='bilinear', padding_mode=padding, align_corners=True).to(x.dtype)
 
 # %% ../nbs/10_flow.ipynb #3eea461b
@@ -50,22 +50,34 @@ def flow_to_rgb(flow:np.ndarray,            # (2, h, w) pixels, x before y
 LEVELS = 6                                 # pyramid levels, coarsest first
 SPYNET_WIDTHS = ((32, 64, 32, 16),)*LEVELS # inner widths of each level as published
 
-def coarse_to_fine(first:torch.Tensor, second:torch.Tensor,    # as for `SPyNet`
-                   pyramid:Callable,           # a frame to `LEVELS` of it, each twice as large as the one before
-                   levels:list[Callable],      # each from (b, 8, h, w), two frames and the flow so far, to what the flow still lacks
-                   look:Callable=warp,
-                  )->torch.Tensor:             # (b, 2, h, w) pixels; at least float32
-    "What SPyNet does with its levels, whatever these are made of: frames resized to multiples of 32, and a flow that is refined from size to size"
+def coarse_to_fine(first:torch.Tensor,       # (b, 3, h, w) RGB in [0, 1]
+                   second:torch.Tensor,      # the same shape
+                   pyramid:Callable,         # a frame to `LEVELS` of it, each twice as large as the one before
+                   levels:list[Callable],    # (b, 8, h, w), two frames and the flow so far, to the flow still missing
+                   look:Callable=warp,       # (frame, flow, 'border') to the warped frame
+                  )->torch.Tensor:           # (b, 2, h, w) pixels; at least float32
+    "What SPyNet does with its levels, whatever they are made of: refine a flow from size to size"
     h, w = first.shape[-2:]
     full = ((h + 31)//32*32, (w + 31)//32*32)
     near, far = (pyramid(F.interpolate(x, size=full, mode='bilinear', align_corners=False)) for x in (first, second))
     # the flow is a sum over levels and multiplied by two at each: keep it out of half precision
-    flow = first.new_zeros(first.shape[0], 2, *near[0].shape[-2:], dtype=torch.promote_types(first.dtype, torch.float32))
+    dtype = torch.promote_types(first.dtype, torch.float32)
+    flow = first.new_zeros(first.shape[0], 2, *near[0].shape[-2:], dtype=dtype)
     for i, (level, a, b) in enumerate(zip(levels, near, far)):
         if i: flow = 2*F.interpolate(flow, scale_factor=2, mode='bilinear', align_corners=True)
-        flow = flow + level(torch.cat([a, look(b, flow, 'border'), flow.to(a.dtype)], 1)).to(flow.dtype)
+        known = torch.cat([a, look(b, flow, 'border'), flow.to(a.dtype)], 1)
+        flow = flow + level(known).to(flow.dtype)
     flow = F.interpolate(flow, size=(h, w), mode='bilinear', align_corners=False)
-    return torch.stack([flow[:, 0]*(w/full[1]), flow[:, 1]*(h/full[0])], 1)      # no tensor made of the size: exported, that would hold for one size only
+    # numbers, not a tensor made from the size: a network exported with one would fit that size only
+    return torch.stack([flow[:, 0]*(w/full[1]), flow[:, 1]*(h/full[0])], 1)
+
+# %% ../nbs/10_flow.ipynb #0aa4fc4d
+def _level(widths):
+    "Five 7x7 convolutions: 8 channels in (two frames and the flow so far), 2 out (the flow still missing)"
+    sizes = [8, *widths, 2]
+    layers = []
+    for i, o in zip(sizes, sizes[1:]): layers += [nn.Conv2d(i, o, 7, padding=3), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers[:-1])
 
 # %% ../nbs/10_flow.ipynb #ac33990a
 class SPyNet(nn.Module):
@@ -74,17 +86,10 @@ class SPyNet(nn.Module):
                  widths=SPYNET_WIDTHS,     # inner widths, four for each of the six levels, coarsest first
                 ):
         super().__init__()
-        self.levels = nn.ModuleList(self._level(w) for w in widths)
+        self.levels = nn.ModuleList(_level(w) for w in widths)
         # ImageNet statistics, with which the published weights were trained
         self.register_buffer('mean', torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1))
         self.register_buffer('std', torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1))
-
-    @staticmethod
-    def _level(widths):
-        "Five 7x7 convolutions: 8 channels in (two frames and the flow so far), 2 out (what the flow still lacks)"
-        sizes = [8, *widths, 2]
-        convs = [nn.Conv2d(i, o, 7, padding=3) for i, o in zip(sizes, sizes[1:])]
-        return nn.Sequential(*[m for conv in convs for m in (conv, nn.ReLU(inplace=True))][:-1])
 
     def _pyramid(self, x):
         "`x`, normalised, at 1/32 … 1/2 and full size"
@@ -98,21 +103,23 @@ class SPyNet(nn.Module):
                )->torch.Tensor:            # (b, 2, h, w) pixels, x before y; at least float32
         "Flow from `first` to `second`: `warp(second, flow)` resembles `first`"
         dtype = self.levels[-1][0].weight.dtype
-        return coarse_to_fine(first, second, self._pyramid, [lambda known, level=level: level(known.to(dtype)) for level in self.levels])
+        levels = [lambda known, level=level: level(known.to(dtype)) for level in self.levels]
+        return coarse_to_fine(first, second, self._pyramid, levels)
 
 # %% ../nbs/10_flow.ipynb #57e8f141
 def width_of(params:dict,     # weights by name, a state dict
              layer:str,       # name of a convolution
             )->int:           # its output channels
-    "Width of a convolution, read off its weights; raises `InputError` where there is no such layer"
-    if f'{layer}.weight' not in params: raise InputError(f"layer '{layer}' is missing; the weights are incomplete or of another network.")
-    return params[f'{layer}.weight'].shape[0]
+    "Width of a convolution, read off its weights; `InputError` if there is no such layer"
+    if f'{layer}.weight' in params: return params[f'{layer}.weight'].shape[0]
+    raise InputError(f"layer '{layer}' is missing; the weights are incomplete or of another network.")
 
 def spynet_widths(params:dict,        # state dict of a SPyNet, or of a network that holds one
                   prefix:str='',      # its name there, with a dot
                  )->tuple:            # as `SPyNet` takes them
-    "Inner widths of a SPyNet's levels, read off its weights"
-    return tuple(tuple(width_of(params, f'{prefix}levels.{i}.{j}') for j in (0, 2, 4, 6)) for i in range(LEVELS))
+    "Inner widths of a SPyNet's levels, read off its weights; `InputError` if a layer is missing"
+    def inner(level): return tuple(width_of(params, f'{prefix}levels.{level}.{j}') for j in (0, 2, 4, 6))
+    return tuple(inner(level) for level in range(LEVELS))
 
 # %% ../nbs/10_flow.ipynb #d3c30fd9
 def endpoint_error(flow:torch.Tensor,   # (b, 2, h, w) pixels

@@ -267,6 +267,7 @@ def experiment_runs(settings:Settings, checkpoint:str='')->list[Run]:
     runs += [widths_run(settings, line) for line, *_ in found if line.keep_macs]
     runs += [prune_run(settings, line, seed, n) for line, seed, n in found if line.stages]
     lengths = {(seed, n) for _, seed, n in found if n} | {(seed, first[1]) for seed in settings.seeds}
+    lengths |= {(seed, n//2) for line, seed, n in found if line.aware}      # what surgery leaves is scored too
     runs += [finetune_run(settings, None, seed, n) for seed, n in sorted(lengths)]
     for line, seed, n in found:
         if not n: continue

@@ -109,8 +109,8 @@ PRUNED_CARD += """
 ## How it was made
 
 Filters and widths: {described}. Fine-tuned for {iterations:,} iterations on {clips} clips ({data}) at a learning rate \
-of {lr}, seed {seed}, on {machine}. Learning rate and method were chosen on validation clips; the evaluation clips were \
-never seen.
+of {lr}, seed {seed}, on {machine}. Learning rate and method were chosen on validation clips; the evaluation clips \
+were never seen.
 
 On {profile_data}, step by step:
 

@@ -447,8 +447,9 @@ def chosen_records(records:list[Record])->list[Record]:
     for kind, found in best.items():
         most = max(map(len, found.values()))
         options = max((options for options, psnr in found.items() if len(psnr) == most), key=lambda options: np.mean(found[options]))
-        chosen.add((kind[0], options))
-    return [r.model_copy(update=dict(chosen=(r.method, r.options) in chosen)) for r in records]
+        chosen |= {(kind[0], options, kind[-1]), (kind[0], options)}      # at this length; and what it began with
+    def is_chosen(r): return ((r.method, r.options, r.iterations) if r.stage == 'finetuned' else (r.method, r.options)) in chosen
+    return [r.model_copy(update=dict(chosen=is_chosen(r))) for r in records]
 
 def finished_records(profile:Profile)->list[Record]:
     "Records of the profile's runs, those of timed networks with their times; `InputError` where one is missing"

@@ -20,7 +20,7 @@ from torch import nn
 
 from .calibration import RIDGE, beside
 from .cost import layer_calls
-from .criteria import CRITERIA, conv_weights, weight_scores
+from .criteria import conv_weights, weight_scores
 from .files import InputError
 from .repair import repair_network
 
@@ -42,8 +42,9 @@ class Masks:
 
     @torch.no_grad()
     def __call__(self, model:nn.Module, iteration:int=-1):
-        "Put the zeros back: a callback of `training.train`"
-        for name, weight in conv_weights(model).items(): weight.masked_fill_(~self.alive[name].to(weight.device), 0)
+        "Set the weights that are masked to zero again: a callback of `training.train`"
+        for name, weight in conv_weights(model).items():
+            weight.masked_fill_(~self.alive[name].to(weight.device), 0)
 
     @property
     def sparsity(self)->float:
@@ -57,123 +58,173 @@ class Masks:
 
     def summary(self)->str:
         "How much is zero, and what the bound kept, in a sentence"
-        kept = sorted(self.held.items(), key=lambda item: -item[1])
-        named = ', '.join(f'{name} ({count:,})' for name, count in kept[:5]) + f' and {len(kept) - 5} more'*(len(kept) > 5)
-        bound = f'; without the bound of {self.most:.1%} a layer, {sum(self.held.values()):,} other weights would have gone, of {named}' if kept else ''
-        return f'{self.sparsity:.1%} of the weights are zero{bound}'
+        return f'{self.sparsity:.1%} of the weights are zero' + _kept_by_bound(self.most, self.held)
 
     @classmethod
     def of(cls, model:nn.Module)->'Masks':
         "Of a network whose zeros are to stay, such as one that was loaded"
         return cls({name: weight.detach() != 0 for name, weight in conv_weights(model).items()})
 
+# %% ../nbs/26_weights.ipynb #253ade11
+def _kept_by_bound(most, held)->str:
+    "The end of a summary: which layers the bound kept weights in, those with most of them first"
+    if not held: return ''
+    ranked = sorted(held.items(), key=lambda item: -item[1])
+    named = ', '.join(f'{name} ({count:,})' for name, count in ranked[:5])
+    if len(ranked) > 5: named += f' and {len(ranked) - 5} more'
+    count = sum(held.values())
+    return f'; without the bound of {most:.1%} a layer, {count:,} other weights would have gone, of {named}'
+
 # %% ../nbs/26_weights.ipynb #9cbaabe9
-def _smallest(scores:torch.Tensor, count:int)->torch.Tensor:
-    "Boolean: the `count` smallest of a flat tensor, ties by position"
-    chosen = torch.zeros_like(scores, dtype=torch.bool)
-    chosen[scores.argsort(stable=True)[:count]] = True
-    return chosen
+def _lowest(scores:torch.Tensor, count:int)->torch.Tensor:
+    "Boolean: the `count` lowest of a flat tensor, ties by position"
+    lowest = torch.zeros_like(scores, dtype=torch.bool)
+    lowest[scores.argsort(stable=True)[:count]] = True
+    return lowest
 
 def _own_shares(layers, ratios)->dict[str, float]:
     "The shares of layers that have one of their own; the first pattern that matches counts"
-    if idle := [pattern for pattern in ratios if not any(fnmatch(name, pattern) for name in layers)]: raise InputError(f"pruning: no layer matches '{idle[0]}'; the first of {len(layers)} are {', '.join(list(layers)[:3])}.")
-    if odd := [(pattern, share) for pattern, share in ratios.items() if not 0 <= share < 1]: raise InputError(f"pruning: the share of '{odd[0][0]}' lies between 0 and 1, got {odd[0][1]!r}.")
-    matched = {name: next((share for pattern, share in ratios.items() if fnmatch(name, pattern)), None) for name in layers}
-    return {name: share for name, share in matched.items() if share is not None}
+    for pattern in ratios:
+        if not any(fnmatch(name, pattern) for name in layers):
+            raise InputError(f"pruning: no layer matches '{pattern}'; "
+                             f"the first of {len(layers)} are {', '.join(list(layers)[:3])}.")
+    for pattern, share in ratios.items():
+        if not 0 <= share < 1:
+            raise InputError(f"pruning: the share of '{pattern}' lies between 0 and 1, got {share!r}.")
+    matched = {name: [share for pattern, share in ratios.items() if fnmatch(name, pattern)] for name in layers}
+    return {name: shares[0] for name, shares in matched.items() if shares}
 
 # %% ../nbs/26_weights.ipynb #37da6657
 LEFT = 0.75     # what one ranking leaves of every layer, as a share of what pruning by layer would leave of it
 
 def bound(sparsity:float)->float:
-    "What a layer loses at most where all are ranked together: 62.5 % of its weights where half of all go, 85 % where 80 % do"
+    "What a layer loses at most where all are ranked together: 62.5 % of its weights where half of all go, 85 % at 80 %"
     return 1 - LEFT*(1 - sparsity)
 
 def _room(size, share, most)->int:
-    "How many of a layer's weights may go; less than one of them stays only where no bound is asked for"
-    return size if most == 1 else min(max(round(most*size), int(share*size)), size - 1)
+    "How many of a layer's weights may go; at least one stays, unless no bound is asked for"
+    if most == 1: return size
+    return min(max(round(most*size), int(share*size)), size - 1)
 
 def _ranked(scores, share, scope, most)->dict[str, torch.Tensor]:
     "Boolean and flat, by layer: which of these go, `share` of all of them and at most `most` of one"
-    if scope == 'layer': return {name: _smallest(s, round(share*len(s))) for name, s in scores.items()}
+    if scope == 'layer': return {name: _lowest(s, round(share*len(s))) for name, s in scores.items()}
     sizes = [len(s) for s in scores.values()]
     count, room = round(share*sum(sizes)), [_room(size, share, most) for size in sizes]
     if share > most or count > sum(room):
-        raise InputError(f'pruning: {share:.3g} of the weights cannot go where no layer loses more than {most:g}; raise `max_ratio`.')
-    together = torch.cat([s.double().masked_fill(~_smallest(s, n), torch.inf) for s, n in zip(scores.values(), room)])
-    return dict(zip(scores, _smallest(together, count).split(sizes)))
+        raise InputError(f'pruning: {share:.3g} of the weights cannot go where no layer loses more than {most:g}; '
+                         'raise `max_ratio`.')
+    # what a layer may not lose is never among the lowest
+    bounded = [s.double().masked_fill(~_lowest(s, n), torch.inf) for s, n in zip(scores.values(), room)]
+    return dict(zip(scores, _lowest(torch.cat(bounded), count).split(sizes)))
 
 def _held(scores, dead)->dict[str, int]:
     "How many weights of a layer stay though they are worth less than others that go"
-    gone = [s[dead[name]].max().item() for name, s in scores.items() if dead[name].any()]
-    counts = {name: int((s[~dead[name]] < max(gone)).sum()) for name, s in scores.items()} if gone else {}
+    highest = [s[dead[name]].max().item() for name, s in scores.items() if dead[name].any()]
+    if not highest: return {}
+    counts = {name: int((s[~dead[name]] < max(highest)).sum()) for name, s in scores.items()}
     return {name: count for name, count in counts.items() if count}
 
 # %% ../nbs/26_weights.ipynb #48eb7768
 def _dead(scores, share, scope, ratios, most)->tuple[dict[str, torch.Tensor], dict[str, int], float|None]:
-    "Flat masks of what goes, what the bound held, and the bound; layers with a share of their own first, the others make up the total"
+    """Flat masks of what goes, what the bound held, and the bound.
+    Layers with a share of their own come first, and the others make up the total"""
     own = _own_shares(scores, ratios)
-    dead = {name: _smallest(scores[name].flatten(), round(own[name]*scores[name].numel())) for name in own}
+    dead = {name: _lowest(scores[name].flatten(), round(own[name]*scores[name].numel())) for name in own}
     rest = {name: s.flatten() for name, s in scores.items() if name not in own}
     free = sum(map(len, rest.values()))
     left = round(share*sum(s.numel() for s in scores.values())) - sum(int(d.sum()) for d in dead.values())
-    if not 0 <= left <= free: raise InputError(f'pruning: a sparsity of {share:g} cannot be reached with the shares that single layers have of their own; change `ratios` or the sparsity.')
+    if not 0 <= left <= free:
+        raise InputError(f'pruning: a sparsity of {share:g} cannot be reached with the shares that single layers have '
+                         'of their own; change `ratios` or the sparsity.')
     if not rest: return dead, {}, None
-    most = bound(left/free) if most is None else most
+    if most is None: most = bound(left/free)
     dead |= _ranked(rest, left/free, scope, most)
-    return (dead, _held(rest, dead), most) if scope == 'global' else (dead, {}, None)
+    if scope == 'layer': return dead, {}, None
+    return dead, _held(rest, dead), most
 
 # %% ../nbs/26_weights.ipynb #dde75f90
 def _pattern(text)->tuple[int, int]|str:
     "(N, M), 'free' or 'kernel'"
     if text in ('free', 'kernel'): return text
     found = re.fullmatch(r'([1-9]\d*):([1-9]\d*)', text) if isinstance(text, str) else None
-    if not found or int(found[1]) >= int(found[2]): raise InputError(f"pruning: a pattern is 'free', 'kernel' or N:M with N of every M weights left (2:4), got {text!r}.")
+    if not found or int(found[1]) >= int(found[2]):
+        raise InputError("pruning: a pattern is 'free', 'kernel' or N:M with N of every M weights left (2:4), "
+                         f'got {text!r}.')
     return int(found[1]), int(found[2])
 
+def _lowest_of_m(scores, n, m)->torch.Tensor:
+    "Flat mask of all but the n highest of every m weights along the input channels"
+    inputs_last = scores.movedim(1, -1)
+    rows = inputs_last.reshape(-1, m)
+    lowest = rows.argsort(dim=1, stable=True)[:, :m - n]
+    dead = torch.zeros_like(rows, dtype=torch.bool).scatter_(1, lowest, True)
+    return dead.view(inputs_last.shape).movedim(-1, 1).flatten()
+
+def _alive_layers(scores)->dict[str, torch.Tensor]:
+    "Flat masks by which nothing goes"
+    return {name: torch.zeros(s.numel(), dtype=torch.bool) for name, s in scores.items()}
+
+# %% ../nbs/26_weights.ipynb #b8770896
 def _n_of_m(scores, n, m)->dict[str, torch.Tensor]:
-    "Flat masks of what goes for N:M along the input channels; a layer that M does not divide keeps everything, and is named"
-    dead, whole = {}, []
-    for name, s in scores.items():
-        if s.shape[1] % m: whole.append(f'{name} ({s.shape[1]})')
-        groups = s.movedim(1, -1).reshape(-1, m) if s.shape[1] % m == 0 else s.new_zeros(0, m)
-        gone = torch.zeros_like(groups, dtype=torch.bool).scatter_(1, groups.argsort(dim=1, stable=True)[:, :m - n], True)
-        dead[name] = gone.view(s.movedim(1, -1).shape).movedim(-1, 1).flatten() if len(groups) else torch.zeros(s.numel(), dtype=torch.bool)
-    if len(whole) == len(scores): raise InputError(f'pruning: no layer has a multiple of {m} input channels, so nothing can be pruned {n}:{m}.')
-    if whole: warnings.warn(f"pruning: {n}:{m} leaves layers as they are whose input channels {m} does not divide: {', '.join(whole)}.", stacklevel=4)
-    return dead
+    "Flat masks of what goes for N:M; a layer that M does not divide keeps everything, and a warning names it"
+    divided = {name: s for name, s in scores.items() if s.shape[1] % m == 0}
+    whole = [f'{name} ({s.shape[1]})' for name, s in scores.items() if name not in divided]
+    if not divided:
+        raise InputError(f'pruning: no layer has a multiple of {m} input channels, so nothing can be pruned {n}:{m}.')
+    if whole:
+        warnings.warn(f'pruning: {n}:{m} leaves layers as they are whose input channels {m} does not divide: '
+                      f"{', '.join(whole)}.", stacklevel=5)
+    return _alive_layers(scores) | {name: _lowest_of_m(s, n, m) for name, s in divided.items()}
+
+def _dead_n_of_m(scores, sparsity, kind, ratios)->dict[str, torch.Tensor]:
+    "Flat masks of what goes for N:M, without layers that are left out"
+    n, m = kind
+    own = _own_shares(scores, ratios)
+    if sparsity not in (None, 1 - n/m) or any(own.values()):
+        raise InputError(f'pruning: {n}:{m} leaves {n} of {m} weights, so no other share can be asked for; '
+                         'layers may be left out.')
+    return _alive_layers(scores) | _n_of_m({name: s for name, s in scores.items() if name not in own}, n, m)
+
+# %% ../nbs/26_weights.ipynb #dc36a2f3
+def _dead_share(scores, sparsity, kind, scope, ratios, max_ratio):
+    "The same as `_dead` for single weights or for whole kernels"
+    is_number = isinstance(sparsity, (int, float)) and not isinstance(sparsity, bool)
+    if not is_number or not 0 < sparsity < 1:
+        raise InputError('pruning: sparsity is a share of the weights between 0 and 1 (half of them: 0.5), '
+                         f'got {sparsity!r}.')
+    if kind == 'free': return _dead(scores, sparsity, scope, ratios, max_ratio)
+    taps = {name: s[0, 0].numel() for name, s in scores.items()}
+    kernels = {name: s.sum((2, 3)) for name, s in scores.items()}
+    dead, held, most = _dead(kernels, sparsity, scope, ratios, max_ratio)
+    dead = {name: d.repeat_interleave(taps[name]) for name, d in dead.items()}
+    return dead, {name: count*taps[name] for name, count in held.items()}, most
 
 # %% ../nbs/26_weights.ipynb #15c89545
+def _check_choice(scores, scope, max_ratio):
+    if scope not in ('layer', 'global'): raise InputError(f"pruning: scope is 'global' or 'layer', got {scope!r}.")
+    if not scores: raise InputError('pruning: the network has no Conv2d layer.')
+    if max_ratio is not None and not 0 < max_ratio <= 1:
+        raise InputError(f'pruning: `max_ratio` is a share between 0 and 1, got {max_ratio!r}.')
+
 def choose(scores:dict[str, torch.Tensor],     # from `weight_scores`
            sparsity:float|None=None,           # share of all weights that go, between 0 and 1; N:M says it itself
            scope:str='layer',                  # 'layer': the same share of each; 'global': one ranking over all layers
            pattern:str='free',                 # 'free', 'kernel' (whole kernels) or 'N:M', such as '2:4'
            ratios:dict[str, float]|None=None,  # shares of their own, by name or pattern of names; 0 leaves layers out
-           max_ratio:float|None=None,          # what a layer loses at most where they are ranked together; default `bound(sparsity)`, 1 for no bound
+           max_ratio:float|None=None,          # what a layer loses at most if `global`; default `bound`, 1 for no bound
           )->Masks:
     """Masks that take the lowest scores away; as many as asked for, exactly, of weights or of kernels.
-    One ranking would empty layers whose weights are small because they are many, such as those that write SPyNet's
-    flows. So each layer keeps at least three quarters of what pruning by layer would leave it, and others give what it
-    may not; `Masks.held` says where that changed something"""
-    kind = _pattern(pattern)
-    if scope not in ('layer', 'global'): raise InputError(f"pruning: scope is 'global' or 'layer', got {scope!r}.")
-    if not scores: raise InputError('pruning: the network has no Conv2d layer.')
-    if max_ratio is not None and not 0 < max_ratio <= 1: raise InputError(f'pruning: `max_ratio` is a share between 0 and 1, got {max_ratio!r}.')
-    held, most = {}, None
-    if isinstance(kind, tuple):
-        own = _own_shares(scores, ratios or {})
-        if sparsity not in (None, 1 - kind[0]/kind[1]) or any(own.values()): raise InputError(f'pruning: {pattern} leaves {kind[0]} of {kind[1]} weights, so no other share can be asked for; layers may be left out.')
-        dead = {name: torch.zeros(s.numel(), dtype=torch.bool) for name, s in scores.items()} | _n_of_m({name: s for name, s in scores.items() if name not in own}, *kind)
-    else:
-        if not isinstance(sparsity, (int, float)) or isinstance(sparsity, bool) or not 0 < sparsity < 1:
-            raise InputError(f'pruning: sparsity is a share of the weights between 0 and 1 (half of them: 0.5), got {sparsity!r}.')
-        ranked = {name: s.sum((2, 3)) if kind == 'kernel' else s for name, s in scores.items()}
-        dead, held, most = _dead(ranked, sparsity, scope, ratios or {}, max_ratio)
-        if kind == 'kernel':
-            taps = {name: s[0, 0].numel() for name, s in scores.items()}
-            dead = {name: d.repeat_interleave(taps[name]) for name, d in dead.items()}
-            held = {name: count*taps[name] for name, count in held.items()}
-    if emptied := [name for name, d in dead.items() if d.all()]:
-        raise InputError(f"pruning: at a sparsity of {sparsity:g} nothing is left of layer '{emptied[0]}'; ask for less, set `max_ratio`, give the layer a share of its own, or prune by layer.")
+    Ranked together, each layer keeps at least three quarters of what pruning by layer would leave it, and others give
+    what it may not; `Masks.held` says where that changed something"""
+    kind, ratios = _pattern(pattern), ratios or {}
+    _check_choice(scores, scope, max_ratio)
+    if isinstance(kind, tuple): dead, held, most = _dead_n_of_m(scores, sparsity, kind, ratios), {}, None
+    else: dead, held, most = _dead_share(scores, sparsity, kind, scope, ratios, max_ratio)
+    for name, d in dead.items():
+        if d.all():
+            raise InputError(f"pruning: at a sparsity of {sparsity:g} nothing is left of layer '{name}'; ask for less, "
+                             'set `max_ratio`, give the layer a share of its own, or prune by layer.')
     return Masks({name: ~dead[name].view_as(s) for name, s in scores.items()}, most, held)
 
 # %% ../nbs/26_weights.ipynb #26c95546
@@ -186,8 +237,8 @@ def prune_weights(model:nn.Module,                 # pruned in place
                   max_ratio:float|None=None,
                   clips:torch.Tensor|None=None,
                   seed:int=0,
-                  note:Callable|None=None,         # called with a line about each step of a criterion that looks at clips
-                 )->Masks:                         # to be called after each training step; its `summary()` says what went
+                  note:Callable|None=None,         # called with a line about each step of scoring by clips
+                 )->Masks:                         # to call after each training step; its `summary()` says what went
     "Set the Conv2d weights of least worth to zero, exactly as many as asked for; no layer is emptied, see `choose`"
     masks = choose(weight_scores(model, criterion, clips, seed, note), sparsity, scope, pattern, ratios, max_ratio)
     masks(model)
@@ -197,13 +248,13 @@ def prune_weights(model:nn.Module,                 # pruned in place
 def repair_weights(pruned:nn.Module,                # with zeros, in eval mode; left as it is
                    dense:nn.Module,                 # what it was pruned from
                    masks:Masks,
-                   clips:torch.Tensor,              # low resolution (b, t, 3, h, w), see `calibration.calibration_clips`
-                   watched:list[torch.Tensor]=(),   # see `calibration.wide_clips`: on these the repaired network is judged
+                   clips:torch.Tensor,              # low resolution (b, t, 3, h, w), of `calibration_clips`
+                   watched:list[torch.Tensor]=(),   # of `wide_clips`: on these the repaired network is judged
                    ridge:float=RIDGE,               # lambda
                    seed:int=0,
                    note:Callable|None=None,         # called with each layer's name
-                  )->tuple[nn.Module, float]:       # a repaired copy with the same zeros, and the share of the repair that was taken
-    "Let the weights that are left make up for those that are gone"
+                  )->tuple[nn.Module, float]:       # a repaired copy, and the share of the repair that was taken
+    "Let the weights that are left make up for those that are gone, which stay zero"
     every = {name: range(dense.get_submodule(name).out_channels) for name in layer_calls(dense, clips[:1])}
     options = dict(ridge=ridge, alive=masks.alive, seed=seed, note=note)
     repaired, share = repair_network(pruned, dense, every, clips, watched, **options)
@@ -211,6 +262,24 @@ def repair_weights(pruned:nn.Module,                # with zeros, in eval mode; 
     return repaired, share
 
 # %% ../nbs/26_weights.ipynb #190517ca
+def _check_rise(sparsity, end, every, start, pattern):
+    if not 0 <= start < sparsity < 1 or end < 1 or every < 1:
+        raise InputError(f'gradual pruning: from {start!r} to {sparsity!r} by iteration {end!r} every {every!r} does '
+                         'not rise; shares lie between 0 and 1, iterations begin at 1.')
+    if _pattern(pattern) not in ('free', 'kernel'):
+        raise InputError(f'gradual pruning: {pattern} has one share only; prune one-shot.')
+
+def _still_dead(scores, masks)->dict[str, torch.Tensor]:
+    "Scores with those of the dead weights lowest of all"
+    return {name: s.masked_fill(~masks.alive[name].to(s.device), -1) for name, s in scores.items()}
+def _next_masks(gradual, model, share)->Masks:
+    "Masks of this share, by which what is gone stays gone"
+    scores = weight_scores(model, *gradual.scoring)
+    if gradual.masks: scores = _still_dead(scores, gradual.masks)
+    ratios = {pattern: own*share/gradual.sparsity for pattern, own in gradual.ratios.items()}
+    return choose(scores, share, ratios=ratios, **gradual.choice)
+
+# %% ../nbs/26_weights.ipynb #30981f8f
 class Gradual:
     "A callback of `training.train`: zeros that become more while it trains"
     def __init__(self,
@@ -220,61 +289,84 @@ class Gradual:
                  start:float=0.0,         # sparsity at iteration 0
                  criterion:str='magnitude', scope:str='layer', pattern:str='free',      # as for `prune_weights`
                  ratios:dict|None=None, clips:torch.Tensor|None=None, seed:int=0):      # likewise
-        if not 0 <= start < sparsity < 1 or end < 1 or every < 1: raise InputError(f'pruning little by little: from {start!r} to {sparsity!r} by iteration {end!r} every {every!r} is no way up; shares lie between 0 and 1, iterations begin at 1.')
-        if _pattern(pattern) not in ('free', 'kernel'): raise InputError(f'pruning little by little: {pattern} has one share only; prune at once.')
+        _check_rise(sparsity, end, every, start, pattern)
         self.sparsity, self.end, self.every, self.start = sparsity, end, every, start
-        self.how, self.chosen, self.masks = (criterion, clips, seed), dict(scope=scope, pattern=pattern, ratios=ratios), None
+        self.scoring, self.choice = (criterion, clips, seed), dict(scope=scope, pattern=pattern)
+        self.ratios, self.masks = ratios or {}, None
 
     def sparsity_at(self, iteration:int)->float:
-        "Cubic from `start` to `sparsity`, in steps; so too is the part that layers with a share of their own have of it"
+        "Cubic from `start` to `sparsity`, in steps; layers with a share of their own have the same part of it"
         reached = self.end if iteration >= self.end else iteration//self.every*self.every
         return self.sparsity + (self.start - self.sparsity)*(1 - reached/self.end)**3
 
     @torch.no_grad()
     def __call__(self, model:nn.Module, iteration:int=-1):
-        "Put the zeros back, and more of them where it is time"
+        "Set the masked weights to zero again, and more of them where it is time"
         if self.masks: self.masks(model)
-        share = self.sparsity_at(iteration + 1)
-        if share <= 0 or (self.masks and (iteration + 1) % self.every and iteration + 1 != self.end) or iteration + 1 > self.end: return
-        scores = weight_scores(model, *self.how)
-        if self.masks: scores = {name: s.masked_fill(~self.masks.alive[name].to(s.device), -1) for name, s in scores.items()}      # what is gone stays gone
-        ratios = {pattern: own*share/self.sparsity for pattern, own in (self.chosen['ratios'] or {}).items()}
-        self.masks = choose(scores, share, **self.chosen | dict(ratios=ratios))
+        done = iteration + 1
+        is_time = not self.masks or done % self.every == 0 or done == self.end
+        if not is_time or done > self.end or self.sparsity_at(done) <= 0: return
+        self.masks = _next_masks(self, model, self.sparsity_at(done))
         self.masks(model)
 
-    def state_dict(self)->dict: return dict(alive={name: alive.cpu() for name, alive in self.masks.alive.items()} if self.masks else {})
-    def load_state_dict(self, state:dict): self.masks = Masks(state['alive']) if state['alive'] else None
+    def state_dict(self)->dict:
+        return dict(alive={name: alive.cpu() for name, alive in self.masks.alive.items()} if self.masks else {})
+
+    def load_state_dict(self, state:dict):
+        self.masks = Masks(state['alive']) if state['alive'] else None
 
 # %% ../nbs/26_weights.ipynb #11d2b26b
+def _psnr(model, lq, gt)->float:
+    "RGB, of the mean squared error over all clips, dB"
+    error = model(beside(model, lq)).clamp(0, 1) - beside(model, gt)
+    return -10*np.log10(error.square().mean().item())
+
 @torch.no_grad()
 def sensitivity(model:nn.Module,                       # in eval mode; left as it is
-                lq:torch.Tensor, gt:torch.Tensor,      # (b, t, 3, h, w) and four times as large; see `calibration.calibration_clips`
+                lq:torch.Tensor, gt:torch.Tensor,      # (b, t, 3, h, w) and four times as large, of `calibration_clips`
                 sparsities:tuple=(0.5, 0.7, 0.8, 0.9, 0.95),
                 criterion:str='magnitude',
                 seed:int=0,
                 note:Callable|None=None,               # called with each layer's name
-               )->pd.DataFrame:                        # layer, weights, sparsity, psnr and drop (dB, RGB, mean over all clips)
+               )->pd.DataFrame:                        # layer, weights, sparsity, psnr and drop (dB of RGB)
     "PSNR with one layer pruned, layer by layer"
-    def score(model): return -10*np.log10((model(beside(model, lq)).clamp(0, 1) - beside(model, gt)).square().mean().item())
-    scores, whole, rows, twin = weight_scores(model, criterion, lq, seed), score(model), [], copy.deepcopy(model)
+    scores, dense_psnr = weight_scores(model, criterion, lq, seed), _psnr(model, lq, gt)
+    rows, twin = [], copy.deepcopy(model)
     for name, weight in conv_weights(twin).items():
-        as_it_was = weight.clone()
+        dense_weight = weight.clone()
         for share in sparsities:
-            weight.view(-1)[_smallest(scores[name].flatten(), round(share*weight.numel()))] = 0
-            found = score(twin)
-            rows.append((name, weight.numel(), share, found, whole - found))
-            weight.copy_(as_it_was)
+            weight.view(-1)[_lowest(scores[name].flatten(), round(share*weight.numel()))] = 0
+            psnr = _psnr(twin, lq, gt)
+            rows.append((name, weight.numel(), share, psnr, dense_psnr - psnr))
+            weight.copy_(dense_weight)
         if note: note(name)
     return pd.DataFrame(rows, columns=['layer', 'weights', 'sparsity', 'psnr', 'drop'])
+
+# %% ../nbs/26_weights.ipynb #5e7605db
+def _curve(rows)->tuple[np.ndarray, np.ndarray]:
+    "Drops of a layer, made never to fall, and the shares they belong to"
+    drops = np.r_[0, np.maximum.accumulate(rows['drop'].clip(lower=0))]
+    return drops, np.r_[0, rows.sparsity]
+
+def _share_at(loss, drops, shares)->float:
+    "Interpolated; drops that are equal are told apart by a billionth of a decibel"
+    return float(np.interp(loss, drops + 1e-9*np.arange(len(drops)), shares))
 
 def spared(scan:pd.DataFrame,      # from `sensitivity`
            sparsity:float,         # in all
           )->dict[str, float]:     # shares for `ratios`
     "How much of each layer goes when all lose equally many dB by the scan, interpolated"
-    curves = {name: (np.r_[0, np.maximum.accumulate(rows['drop'].clip(lower=0))], np.r_[0, rows.sparsity], rows.weights.iloc[0]) for name, rows in scan.groupby('layer', sort=False)}
-    def at(loss): return {name: float(np.interp(loss, drop + 1e-9*np.arange(len(drop)), share)) for name, (drop, share, _) in curves.items()}
-    def total(shares): return sum(shares[name]*n for name, (_, _, n) in curves.items())/sum(n for *_, n in curves.values())
-    low, high = 0., max(drop[-1] for drop, *_ in curves.values()) + 1e-6
-    if total(at(high)) < sparsity: raise InputError(f'spared: the scan goes up to a sparsity of {scan.sparsity.max():g}, which is {total(at(high)):.3g} in all, and {sparsity:g} is asked for; scan further.')
-    for _ in range(60): low, high = (low, (low + high)/2) if total(at((low + high)/2)) > sparsity else ((low + high)/2, high)
-    return at(high)
+    layers = dict(iter(scan.groupby('layer', sort=False)))
+    curves = {name: _curve(rows) for name, rows in layers.items()}
+    sizes = {name: rows.weights.iloc[0] for name, rows in layers.items()}
+    def shares_at(loss): return {name: _share_at(loss, *curve) for name, curve in curves.items()}
+    def total_at(loss): return sum(share*sizes[name] for name, share in shares_at(loss).items())/sum(sizes.values())
+    low, high = 0., max(drops[-1] for drops, _ in curves.values()) + 1e-6
+    if total_at(high) < sparsity:
+        raise InputError(f'spared: the scan goes up to a sparsity of {scan.sparsity.max():g}, which is '
+                         f'{total_at(high):.3g} in all, and {sparsity:g} is asked for; scan further.')
+    for _ in range(60):
+        middle = (low + high)/2
+        if total_at(middle) > sparsity: high = middle
+        else: low = middle
+    return shares_at(high)

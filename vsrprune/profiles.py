@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['Seed', 'Seeds', 'Length', 'OF_WEIGHTS', 'OF_FILTERS', 'TABLES', 'FIGURES', 'RUN_FOLDERS', 'SHARED_RUNS', 'Line',
-           'check_line', 'Finetuning', 'Calibration', 'Settings', 'Run', 'rule_name', 'Files', 'plan_name', 'scored',
-           'dense_run', 'widths_run', 'prune_run', 'begins_with', 'trial_run', 'finetune_run', 'line_runs',
-           'experiment_runs', 'tables_of', 'figures_of', 'product_runs', 'Profile', 'load_profile', 'check_lines']
+           'stages_before_tuning', 'check_line', 'Finetuning', 'Calibration', 'Settings', 'Run', 'rule_name', 'Files',
+           'plan_name', 'scored', 'dense_run', 'widths_run', 'prune_run', 'begins_with', 'trial_run', 'finetune_run',
+           'line_runs', 'experiment_runs', 'tables_of', 'figures_of', 'product_runs', 'ProfileFolders', 'Profile',
+           'check_lines', 'load_profile']
 
 # %% ../nbs/41_profiles.ipynb #c1c5b458
 import hashlib
@@ -34,21 +35,27 @@ def _different(values):
 def _numbered(seeds): return tuple(range(seeds)) if type(seeds) is int and seeds > 0 else seeds
 
 Seed = Annotated[int, Field(ge=0, strict=True)]
-# a number means so many of them, from 0 on
+# a bare number n means the seeds 0 to n - 1
 Seeds = Annotated[tuple[Seed, ...], BeforeValidator(_numbered), Field(min_length=1), AfterValidator(_different)]
 Length = Annotated[int, Field(ge=0, strict=True)]
 
+def _with_usual_options(fields:dict)->dict:
+    "The fields of a line, with defaults that depend on what is pruned"
+    if fields.get('prune') == 'weights': return dict(criterion='magnitude', scope='layer') | fields
+    usual = dict(criterion='l1')
+    if 'keep_macs' in fields: usual['widths'] = 'uniform'
+    return usual | fields
+
+# %% ../nbs/41_profiles.ipynb #3024a496
 class Line(Options):
     "One way to prune; its fields besides `Options` say how often and how long"
     prune: Literal['weights', 'filters']
-    iterations: Length|None = None       # in all, of training; default the profile's, 0 for none
+    iterations: Length|None = None       # of training in all; default the profile's, 0 for none
     seeds: Seeds|None = None             # default the profile's
 
     @model_validator(mode='before')
     @classmethod
-    def _usual(cls, fields):
-        if fields.get('prune') == 'weights': return dict(criterion='magnitude', scope='layer') | fields
-        return dict(criterion='l1') | (dict(widths='uniform') if 'keep_macs' in fields else {}) | fields
+    def _usual(cls, fields): return _with_usual_options(fields)
 
     @model_validator(mode='after')
     def _checked(self):
@@ -72,48 +79,77 @@ class Line(Options):
     def trained(self)->bool: return self.iterations != 0
 
     @property
-    def stages(self)->tuple[str, ...]:
-        "What its network is scored at before fine-tuning"
-        if self.gradual or self.scratch: return ()
-        return ('regularised',)*bool(self.aware) + ('pruned',) + ('repaired',)*self.repair
+    def stages(self)->tuple[str, ...]: return stages_before_tuning(self)
 
 # %% ../nbs/41_profiles.ipynb #4ca29cf1
+def stages_before_tuning(line:Line)->tuple[str, ...]:
+    "The stages before fine-tuning at which the network of a line is scored"
+    if line.gradual or line.scratch: return ()
+    stages = ['regularised'] if line.aware else []
+    stages.append('pruned')
+    if line.repair: stages.append('repaired')
+    return tuple(stages)
+
 OF_WEIGHTS = ('sparsity', 'scope', 'max_ratio', 'pattern', 'gradual')
 OF_FILTERS = ('filters', 'keep_macs', 'keep_time', 'widths', 'parts', 'aligned', 'aware', 'scratch')
 
-def _said(line, name)->bool: return getattr(line, name) != Options.model_fields[name].default
+def _is_set(line, name)->bool: return getattr(line, name) != Options.model_fields[name].default
 
 def check_line(line:Line):
     "Raise `ValueError` for options that do not go together"
-    if line.criterion not in CRITERIA[line.prune]:
-        raise ValueError(f"no criterion '{line.criterion}' of {line.prune}; there are {', '.join(CRITERIA[line.prune])}")
+    known = CRITERIA[line.prune]
+    if line.criterion not in known:
+        raise ValueError(f"no criterion '{line.criterion}' of {line.prune}; there are {', '.join(known)}")
     foreign = OF_FILTERS if line.prune == 'weights' else OF_WEIGHTS
-    if odd := [name for name in foreign if _said(line, name)]: raise ValueError(f"'{odd[0]}' is no option of {line.prune}")
+    for name in foreign:
+        if _is_set(line, name): raise ValueError(f"'{name}' is no option of {line.prune}")
     if line.prune == 'weights': _check_weights(line)
     else: _check_filters(line)
 
+# %% ../nbs/41_profiles.ipynb #f21ce342
 def _check_weights(line):
     if not line.sparsity or line.sparsity == 1: raise ValueError('a line of weights needs a sparsity between 0 and 1')
     if line.max_ratio and line.scope != 'global':
         raise ValueError("max_ratio limits layers that are ranked together; with scope 'global' only")
-    alive, _, of = line.pattern.partition(':')
-    if of and line.scope == 'sensitivity': raise ValueError(f"{line.pattern} leaves every layer the same share; with scope 'layer' only")
-    if of and abs(1 - int(alive)/int(of) - line.sparsity) > 1e-9:
-        raise ValueError(f'{line.pattern} leaves {alive} of {of} weights, so its sparsity is {1 - int(alive)/int(of):g}, not {line.sparsity:g}')
-    if line.gradual and (line.repair or of): raise ValueError('gradual pruning has nothing to repair before it, and no N of M on the way')
-    if line.gradual and not line.trained: raise ValueError('gradual pruning happens while fine-tuning; give it iterations')
+    _check_pattern(line)
+    n_of_m = bool(line.pattern.partition(':')[2])
+    if line.gradual and (line.repair or n_of_m):
+        raise ValueError('gradual pruning has nothing to repair before it, and no N of M on the way')
+    if line.gradual and not line.trained:
+        raise ValueError('gradual pruning happens while fine-tuning; give it iterations')
 
+def _check_pattern(line):
+    alive, _, of = line.pattern.partition(':')
+    if not of: return
+    if line.scope == 'sensitivity':
+        raise ValueError(f"{line.pattern} leaves every layer the same share; with scope 'layer' only")
+    sparsity = 1 - int(alive)/int(of)
+    if abs(sparsity - line.sparsity) > 1e-9:
+        raise ValueError(f'{line.pattern} leaves {alive} of {of} weights, so its sparsity is {sparsity:g}, '
+                         f'not {line.sparsity:g}')
+
+# %% ../nbs/41_profiles.ipynb #3b6f7436
 def _check_filters(line):
-    if bool(line.filters) == bool(line.keep_macs): raise ValueError("a line of filters needs either 'filters' or 'keep_macs'")
-    if line.keep_time and not line.keep_macs: raise ValueError("'keep_time' goes with 'keep_macs'")
-    if line.filters and line.widths: raise ValueError("'widths' goes with 'keep_macs'")
-    if line.keep_macs and line.widths not in ALLOCATIONS: raise ValueError(f"no widths '{line.widths}'; there are {', '.join(ALLOCATIONS)}")
-    if line.parts and not set(line.parts) <= set(PARTS): raise ValueError(f"parts are some of {', '.join(PARTS)}")
-    if line.keep_macs and not (line.aligned and line.parts is None): raise ValueError("'parts' and 'aligned' go with 'filters'")
-    if (line.aware or line.scratch) and not (line.keep_macs and line.trained):
-        raise ValueError("'aware' and 'scratch' go with 'keep_macs' and some iterations")
+    if bool(line.filters) == bool(line.keep_macs):
+        raise ValueError("a line of filters needs either 'filters' or 'keep_macs'")
+    if line.filters: _check_share(line)
+    else: _check_budget(line)
     if line.aware and line.criterion not in ('l1', 'reconstruction'):
         raise ValueError("pruning-aware training chooses by 'l1' or 'reconstruction'")
+
+def _check_share(line):
+    if line.keep_time: raise ValueError("'keep_time' goes with 'keep_macs'")
+    if line.widths: raise ValueError("'widths' goes with 'keep_macs'")
+    if line.parts and not set(line.parts) <= set(PARTS): raise ValueError(f"parts are some of {', '.join(PARTS)}")
+    if line.aware or line.scratch: raise ValueError("'aware' and 'scratch' go with 'keep_macs' and some iterations")
+
+def _check_budget(line):
+    if line.widths not in ALLOCATIONS:
+        raise ValueError(f"no widths '{line.widths}'; there are {', '.join(ALLOCATIONS)}")
+    if line.parts and not set(line.parts) <= set(PARTS): raise ValueError(f"parts are some of {', '.join(PARTS)}")
+    if line.parts is not None or not line.aligned: raise ValueError("'parts' and 'aligned' go with 'filters'")
+    if (line.aware or line.scratch) and not line.trained:
+        raise ValueError("'aware' and 'scratch' go with 'keep_macs' and some iterations")
 
 # %% ../nbs/41_profiles.ipynb #2cdafd7b
 class Finetuning(Document):
@@ -135,10 +171,10 @@ class Calibration(Document):
 
 # %% ../nbs/41_profiles.ipynb #5e1bbc1f
 class Settings(Document):
-    "A profile as it stands in its file"
+    "A profile as its file has it"
     name: Annotated[str, Field(pattern='^[a-z0-9-]+$')]     # as its file is called
     about: str
-    data: str                                   # evaluation set: 'stills', 'vid4', 'reds4' or a path under the data root
+    data: str                                   # evaluation set: 'stills', 'vid4', 'reds4' or path under the data root
     train: str                                  # clips to fine-tune on: 'stills' or a path under the data root
     leave_out: tuple[str, ...] = ()             # clips of `train` that belong to a test set
     train_clips: Positive|None = None           # at most so many of them, evenly spaced
@@ -151,7 +187,7 @@ class Settings(Document):
     finetuning: Finetuning = Finetuning()
     lines: tuple[Line, ...] = ()
     max_ratio: Annotated[float, Field(gt=0, le=1)]|None = None      # of lines that have none; see `weights.choose`
-    flow: Annotated[bool, Field(strict=True)] = False       # lines of `keep_macs` prune SPyNet too; those of `filters` do
+    flow: Annotated[bool, Field(strict=True)] = False       # `keep_macs` prunes SPyNet too; `filters` always does
     calibration: Calibration = Calibration()
     seeds: Seeds = (0,)
     cost_size: tuple[Positive, Positive] = (180, 320)       # low-resolution frame that costs are counted for
@@ -182,9 +218,12 @@ class Run:
 
 def rule_name(run:str)->str: return re.sub('[^A-Za-z0-9_]', '_', run)
 
+# %% ../nbs/41_profiles.ipynb #03c15b52
 class Files:
     "Where the runs of a profile write, from the repository's root"
-    def __init__(self, name:str): self.name, self.runs = name, f'data/runs/{name}'
+    def __init__(self, name:str):
+        self.name = name
+        self.runs = f'data/runs/{name}'
     def record(self, name): return f'{self.runs}/records/{name}.json'
     def weights(self, name): return f'{self.runs}/weights/{name}.safetensors'
     def plan(self, line): return f'{self.runs}/plans/{plan_name(line)}.json'
@@ -204,52 +243,56 @@ def scored(method:str, stages:Iterable[str], options:Options|None, seed:int, ite
     return tuple(record_name(method, stage, options, iterations, seed) for stage in stages)
 
 def dense_run(settings:Settings, checkpoint:str='')->Run:
-    "The dense network put in place and scored, and bicubic beside it"
+    "The dense network put in place and scored, and bicubic for comparison"
     files = Files(settings.name)
     records = record_name('dense', 'dense'), record_name('bicubic', 'dense')
+    needs = (checkpoint,) if checkpoint else ()
     makes = files.weights('dense'), *map(files.record, records)
-    return Run('dense', 'dense', (checkpoint,)*bool(checkpoint), makes, records=records, alone=True, weight=2)
+    return Run('dense', 'dense', needs, makes, records=records, alone=True, weight=2)
 
 def widths_run(settings:Settings, line:Line)->Run:
     "Widths that several lines share; they may depend on the clock"
     files = Files(settings.name)
-    return Run(f'widths-{plan_name(line)}', 'widths', (files.weights('dense'),), (files.plan(line),), line, alone=True, weight=1)
+    needs, makes = (files.weights('dense'),), (files.plan(line),)
+    return Run(f'widths-{plan_name(line)}', 'widths', needs, makes, line, alone=True, weight=1)
 
 def prune_run(settings:Settings, line:Line, seed:int, iterations:int)->Run:
-    "One line pruned, repaired where it is to be, and scored; pruning-aware training belongs to it"
+    "One line pruned, repaired if it asks for that, and scored; includes pruning-aware training"
     files = Files(settings.name)
-    needs = [files.weights('dense')] + ([files.plan(line)] if line.keep_macs else [])
+    needs = [files.weights('dense')]
+    if line.keep_macs: needs.append(files.plan(line))
+    if line.aware and settings.tries_rates: needs.append(files.trial('dense'))
     trained = iterations//2 if line.aware else 0
-    if line.aware and settings.tries_rates: needs += [files.trial('dense')]
     records = scored(line.method, line.stages, line.options, seed, trained)
     makes = *map(files.record, records), *map(files.weights, records)
     step = 'aware' if line.aware else 'prune'
-    return Run(f'{line.name}-s{seed}', step, tuple(needs), makes, line, seed, trained, records, weight=10 if trained else 1)
+    weight = 10 if trained else 1
+    return Run(f'{line.name}-s{seed}', step, tuple(needs), makes, line, seed, trained, records, weight=weight)
 
 # %% ../nbs/41_profiles.ipynb #757274d0
 def begins_with(files:Files, line:Line|None, seed:int, iterations:int)->str:
-    "The file that fine-tuning of a line begins with: weights, or of a network from scratch its plan"
+    "The file that fine-tuning of a line starts from: weights, or the plan of a network trained from scratch"
     if line is None or line.gradual: return files.weights('dense')
     if line.scratch: return files.plan(line)
     trained = iterations//2 if line.aware else 0
     return files.weights(record_name(line.method, line.stages[-1], line.options, trained, seed))
 
 def trial_run(settings:Settings, line:Line|None, seed:int, iterations:int)->Run:
-    "Learning rates compared by a few iterations of what a line begins with"
+    "A short training with each learning rate, from where the fine-tuning of a line starts"
     files = Files(settings.name)
     name = line.name if line else 'dense'
-    needs = files.weights('dense'), begins_with(files, line, seed, iterations)
-    return Run(f'trial-{name}', 'trial', tuple(dict.fromkeys(needs)), (files.trial(name),), line, seed, iterations, weight=3)
+    needs = tuple(dict.fromkeys([files.weights('dense'), begins_with(files, line, seed, iterations)]))
+    return Run(f'trial-{name}', 'trial', needs, (files.trial(name),), line, seed, iterations, weight=3)
 
 def finetune_run(settings:Settings, line:Line|None, seed:int, iterations:int)->Run:
     "Fine-tuning for a number of iterations, and scoring"
     files = Files(settings.name)
-    method, options = (line.method, line.options) if line else ('dense', None)
+    method, options, trained = (line.method, line.options, line.name) if line else ('dense', None, 'dense')
     needs = [files.weights('dense'), begins_with(files, line, seed, iterations)]
-    if settings.tries_rates: needs.append(files.trial(line.name if line else 'dense'))
+    if settings.tries_rates: needs.append(files.trial(trained))
     records = scored(method, ['finetuned'], options, seed, iterations)
     makes = *map(files.record, records), *map(files.weights, records)
-    name = f'finetune-{line.name if line else "dense"}-i{iterations}-s{seed}'
+    name = f'finetune-{trained}-i{iterations}-s{seed}'
     return Run(name, 'finetune', tuple(dict.fromkeys(needs)), makes, line, seed, iterations, records, weight=10)
 
 # %% ../nbs/41_profiles.ipynb #007a37f9
@@ -261,12 +304,12 @@ def line_runs(settings:Settings)->list[tuple[Line, int, int]]:
 
 def experiment_runs(settings:Settings, checkpoint:str='')->list[Run]:
     "Every run that leaves a record, or that such a run needs"
-    found, first = line_runs(settings), (settings.seeds[0], settings.finetuning.iterations)
+    found, usual = line_runs(settings), settings.finetuning.iterations
     runs = [dense_run(settings, checkpoint)]
-    runs += [trial_run(settings, None, *first)]*settings.tries_rates
+    if settings.tries_rates: runs.append(trial_run(settings, None, settings.seeds[0], usual))
     runs += [widths_run(settings, line) for line, *_ in found if line.keep_macs]
     runs += [prune_run(settings, line, seed, n) for line, seed, n in found if line.stages]
-    lengths = {(seed, n) for _, seed, n in found if n} | {(seed, first[1]) for seed in settings.seeds}
+    lengths = {(seed, n) for _, seed, n in found if n} | {(seed, usual) for seed in settings.seeds}
     lengths |= {(seed, n//2) for line, seed, n in found if line.aware}      # what surgery leaves is scored too
     runs += [finetune_run(settings, None, seed, n) for seed, n in sorted(lengths)]
     for line, seed, n in found:
@@ -282,28 +325,40 @@ FIGURES = ('figure1', 'figure2', 'figure4', 'figure5')
 def tables_of(lines:Iterable[Line])->list[str]:
     "Names of the tables that these lines fill"
     lines = list(lines)
-    more = dict(sweep=any(line.keep_macs for line in lines), weights=any(line.prune == 'weights' for line in lines),
-                aware=any(line.aware for line in lines))
-    return [*TABLES, *(name for name, there in more.items() if there)]
+    names = list(TABLES)
+    if any(line.keep_macs for line in lines): names.append('sweep')
+    if any(line.prune == 'weights' for line in lines): names.append('weights')
+    if any(line.aware for line in lines): names.append('aware')
+    return names
 
 def figures_of(lines:Iterable[Line])->list[str]:
     "Names of the figures that these lines fill"
     lines = list(lines)
-    swept, aware = any(line.keep_macs for line in lines), any(line.aware for line in lines)
-    return [*FIGURES, *['figure6', 'figure7']*swept, 'figure8', *['figure9']*aware]
+    names = list(FIGURES)
+    if any(line.keep_macs for line in lines): names += ['figure6', 'figure7']
+    names.append('figure8')
+    if any(line.aware for line in lines): names.append('figure9')
+    return names
 
 # %% ../nbs/41_profiles.ipynb #9c83983c
+def _kept_benchmarks(names:Iterable[str])->list[str]:
+    "Those files of data/benchmarks that are there"
+    paths = [f'data/benchmarks/{name}' for name in names]
+    return [path for path in paths if (repo_root()/path).exists()]
+
+def _pictures_of(profile:str, figures:Iterable[str])->list[str]:
+    return [f'figures/{profile}/{figure}.{suffix}' for figure in figures for suffix in ('pdf', 'png')]
+
 def product_runs(settings:Settings, records:list[str], pictures:bool=True)->list[Run]:
     "Tables, figures and the paper, from these files of records"
-    files, name = Files(settings.name), settings.name
-    benchmarks = [f'data/benchmarks/{kept}.json' for kept in ('upscale-cpu', 'upscale-cuda')]
-    benchmarks = [path for path in benchmarks if (repo_root()/path).exists()]
-    scan = f'data/benchmarks/sensitivity-{name}.csv'
-    scan = [scan]*(repo_root()/scan).exists()
-    tables = [f'paper/tables/{name}/{table}.tex' for table in tables_of(settings.lines) + ['upscale']*bool(benchmarks)]
-    drawn = [f'figures/{name}/{figure}.{suffix}' for figure in figures_of(settings.lines) + ['figure10']*bool(scan)
-             for suffix in ('pdf', 'png')]
-    crops = [f'figures/{name}/figure3.{suffix}' for suffix in ('pdf', 'png')]
+    name = settings.name
+    benchmarks = _kept_benchmarks(['upscale-cpu.json', 'upscale-cuda.json'])
+    scan = _kept_benchmarks([f'sensitivity-{name}.csv'])
+    table_names, figure_names = tables_of(settings.lines), figures_of(settings.lines)
+    if benchmarks: table_names.append('upscale')
+    if scan: figure_names.append('figure10')
+    tables = [f'paper/tables/{name}/{table}.tex' for table in table_names]
+    drawn, crops = _pictures_of(name, figure_names), _pictures_of(name, ['figure3'])
     runs = [Run('tables', 'tables', ('data/paper.json', *benchmarks, *records), tuple(tables)),
             Run('figures', 'figures', ('data/paper.json', *scan, *records), tuple(drawn))]
     if pictures: runs.append(Run('pictures', 'pictures', tuple(records), tuple(crops), weight=1))
@@ -312,11 +367,12 @@ def product_runs(settings:Settings, records:list[str], pictures:bool=True)->list
     return [*runs, Run('paper', 'paper', tuple(needs), (f'paper/report-{name}.pdf',))]
 
 # %% ../nbs/41_profiles.ipynb #8b56adcc
-RUN_FOLDERS = 'benchmarks', 'curves', 'notebooks', 'plans', 'records', 'scans', 'states', 'timings', 'trials', 'weights'
-SHARED_RUNS = 'baselines', 'cache', 'eval', 'shrink', 'timings'      # folders of data/runs that belong to no profile
+RUN_FOLDERS = ('benchmarks', 'curves', 'notebooks', 'plans', 'records', 'scans', 'states', 'timings', 'trials',
+               'weights')
+SHARED_RUNS = ('baselines', 'cache', 'eval', 'shrink', 'timings')      # folders of data/runs that belong to no profile
 
-class Profile(Settings):
-    "All that a report depends on, and the runs that make it"
+class ProfileFolders(Settings):
+    "Settings, and where the files of their report lie"
     @property
     def folder(self)->Path:
         "Where its runs write: ignored by git"
@@ -332,31 +388,44 @@ class Profile(Settings):
         own = f'data/runs/{self.name}/'
         return self.folder/path.removeprefix(own) if path.startswith(own) else repo_root()/path
 
+# %% ../nbs/41_profiles.ipynb #0fce83cf
+def _all_runs(profile:ProfileFolders, checkpoint:str)->list[Run]:
+    files, runs = Files(profile.name), experiment_runs(profile, checkpoint)
+    records = [files.record(name) for run in runs for name in run.records]
+    makes = (f'{files.runs}/benchmarks/speed.json',)
+    speed = Run('speed', 'speed', tuple(records), makes, alone=True, weight=4)
+    return [*runs, speed, *product_runs(profile, [*records, *makes])]
+
+def _kept_runs(profile:ProfileFolders, names:list[str])->list[Run]:
+    there = [name for name in names if (profile.kept/f'{name}.json').is_file()]
+    return product_runs(profile, [f'data/records/{profile.name}/{name}.json' for name in there], pictures=False)
+
+# %% ../nbs/41_profiles.ipynb #76b4cbf8
+class Profile(ProfileFolders):
+    "All that a report depends on, and the runs that make it"
     @property
     def settings_key(self)->str:
         "A hash of what every run depends on: another setting makes all runs stale, another line does not"
-        return hashlib.sha256(self.model_dump_json(exclude={'about', 'lines', 'committed', 'pictures'}).encode()).hexdigest()[:12]
+        text = self.model_dump_json(exclude={'about', 'lines', 'committed', 'pictures'})
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
     def record_names(self)->list[str]:
         "Names of all records its report is made from"
         return [name for run in experiment_runs(self) for name in run.records]
 
-    def runs(self, checkpoint:str='', kept:bool=False)->list[Run]:
-        "Every run of its report, in an order in which they can be done; `kept`: only products, from the records that are kept"
-        files = Files(self.name)
-        if kept:
-            there = [name for name in self.record_names if (self.kept/f'{name}.json').is_file()]
-            return product_runs(self, [f'data/records/{self.name}/{name}.json' for name in there], pictures=False)
-        runs = experiment_runs(self, checkpoint)
-        records = [files.record(name) for run in runs for name in run.records]
-        speed = Run('speed', 'speed', tuple(records), (f'{files.runs}/benchmarks/speed.json',), alone=True, weight=4)
-        return [*runs, speed, *product_runs(self, [*records, *speed.makes])]
+    def runs(self,
+             checkpoint:str='',    # file of the dense network, where it is not the profile's own
+             kept:bool=False,      # only tables, figures and paper, from the records that are kept
+            )->list[Run]:
+        "Every run of its report, in an order in which they can be done"
+        return _kept_runs(self, self.record_names) if kept else _all_runs(self, checkpoint)
 
     def run(self, name:str)->Run:
         "One of its runs by name; `InputError` lists those there are"
         found = {run.name: run for run in self.runs()}
-        if name not in found: raise InputError(f"profile {self.name}: no run '{name}'; there are {', '.join(found)}.")
+        if name not in found:
+            raise InputError(f"profile {self.name}: no run '{name}'; there are {', '.join(found)}.")
         return found[name]
 
     @classmethod
@@ -365,10 +434,12 @@ class Profile(Settings):
         return load_profile(cls, name)
 
 # %% ../nbs/41_profiles.ipynb #3f1d6fc8
-def _fields(path:Path)->dict:
-    "Of a profile's file; `InputError` where it is none"
+def _read_fields(path:Path)->dict:
+    "The fields of a profile's file; `InputError` where it is none"
     try: fields = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (yaml.YAMLError, UnicodeDecodeError) as e: raise InputError(f"not valid YAML ({' '.join(str(e).split())}).") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as e:
+        said = ' '.join(str(e).split())
+        raise InputError(f'not valid YAML ({said}).') from None
     if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields):
         raise InputError('a profile must be a mapping of names to values.')
     if fields.get('name') != path.stem:
@@ -377,23 +448,27 @@ def _fields(path:Path)->dict:
         raise InputError("fields 'train' and 'data' are the same; a test set is not for training.")
     return fields
 
+# %% ../nbs/41_profiles.ipynb #767a19e9
+def check_lines(profile:Profile):
+    "`InputError` where two lines are the same"
+    seen = set()
+    for line in profile.lines:
+        key = line.name, line.iterations
+        if key in seen: raise InputError(f"line '{line.name}' is there twice.")
+        seen.add(key)
+
 def load_profile(of:type, name:str)->Profile:
     "The profile of a name"
     folder = repo_root()/'data'/'profiles'
     path = folder/f'{name}.yaml'
     if name in SHARED_RUNS:
-        raise InputError(f"a profile cannot be named '{name}': data/runs/{name} is where other runs are kept; rename {path}.")
+        raise InputError(f"a profile cannot be named '{name}': data/runs/{name} is where other runs are kept; "
+                         f'rename {path}.')
     if not path.is_file() or path.parent != folder:
         there = ', '.join(sorted(p.stem for p in folder.glob('*.yaml')))
         raise InputError(f"no profile '{name}' in {folder}; there are {there}.")
     try:
-        profile = of(**_fields(path))
+        profile = of(**_read_fields(path))
         check_lines(profile)
     except InputError as e: raise InputError(f'{path}: {e}') from None
     return profile
-
-def check_lines(profile:Profile):
-    "`InputError` where two lines are one"
-    names = [f'{line.name}-i{line.iterations}' for line in profile.lines]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise InputError(f"line '{profile.lines[names.index(twice[0])].name}' is there twice.")

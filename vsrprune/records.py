@@ -38,19 +38,19 @@ class Aware(_Entry):
 class Options(_Entry):
     "What a method was asked to do; a field at its default is not written"
     sparsity: Share|None = None            # share of all Conv2d weights set to zero
-    filters: Share|None = None             # share of the filters of every group that goes
+    filters: Share|None = None             # share of the filters of every group that is removed
     keep_macs: Share|None = None           # share of the dense network's MACs that stays, SPyNet's not counted
-    keep_time: Share|None = None           # share of its time that stays at most
+    keep_time: Share|None = None           # largest share of its time that may stay
     criterion: str|None = None             # see `criteria.CRITERIA`
     scope: Literal['layer', 'global', 'sensitivity']|None = None     # how weights are ranked
-    max_ratio: Share|None = None           # what a layer loses at most, where all are ranked together
+    max_ratio: Share|None = None           # most that one layer may lose, where all are ranked together
     pattern: str = 'free'                  # of zeros: 'free', 'kernel' or N:M
     gradual: bool = False                  # zeros grow over the first half of fine-tuning
     widths: str|None = None                # how widths are chosen, see `widths.ALLOCATIONS`
     parts: tuple[str, ...]|None = None     # only these parts of the network, see `groups.PARTS`
-    aligned: bool = True                   # all filters that are coupled go together
+    aligned: bool = True                   # coupled filters are removed together
     repair: bool = False                   # least squares before fine-tuning
-    distill: bool = False                  # the dense network teaches while fine-tuning
+    distill: bool = False                  # the dense network is the teacher in fine-tuning
     aware: Aware|None = None               # filters are driven to zero before they are removed
     scratch: bool = False                  # the same widths, trained from scratch
 
@@ -79,12 +79,12 @@ class RecordScores(_Entry):
     clips: dict[str, ClipScores]
 
 # %% ../nbs/40_records.ipynb #b97b5daf
-def _number_word(name:str, value:float)->str:
-    short = dict(sparsity='', filters='', keep_macs='macs-', keep_time='time-', max_ratio='most-').get(name, f'{name}-')
-    return f'{short}{value:g}'
+_SHORT_NAMES = dict(sparsity='', filters='', keep_macs='macs-', keep_time='time-', max_ratio='most-')
+
+def _number_word(name:str, value:float)->str: return f"{_SHORT_NAMES.get(name, f'{name}-')}{value:g}"
 
 def option_words(options:Options)->list[str]:
-    "Options as they stand in the name of a file"
+    "Options as the words of a file name"
     words = []
     for name, value in options.model_dump().items():
         if name == 'aware': words += ['aware', *_aware_words(options.aware)]
@@ -95,8 +95,8 @@ def option_words(options:Options)->list[str]:
     return words
 
 def _aware_words(aware:Aware)->list[str]:
-    usual = Aware()
-    unlike = {name: getattr(aware, name) for name in Aware.model_fields if getattr(aware, name) != getattr(usual, name)}
+    usual = Aware().model_dump()
+    unlike = {name: value for name, value in aware.model_dump().items() if value != usual[name]}
     return [value if name == 'form' else _number_word(name, value) for name, value in unlike.items()]
 
 def record_name(method:str, stage:str, options:Options|None=None, iterations:int=0, seed:int=0)->str:
@@ -113,7 +113,7 @@ class Record(_Entry):
     baseline_sha256: str
     method: Literal[METHODS]
     options: Options = Options()
-    ratio_asked: Share = 0                    # of weights set to zero or of filters removed; 0 where a cost was asked for
+    ratio_asked: Share = 0                    # weights set to zero or filters removed; 0 where a cost was asked for
     ratio: Share = 0                          # the same, as reached
     stage: Literal[STAGES]
     iterations: Count = 0                     # of training since the dense baseline
@@ -132,8 +132,9 @@ class Record(_Entry):
 
     @property
     def validation(self)->float|None:
-        "PSNR on validation clips in dB, as far as the record says"
-        if self.stage == 'dense': return self.env.get('validation_psnr')      # `training` tells of how it came to be
+        "PSNR on validation clips in dB; `None` where the record has none"
+        # `training` of the dense network is about how it was published
+        if self.stage == 'dense': return self.env.get('validation_psnr')
         return self.env.get('training', {}).get('validation_psnr')
 
 # %% ../nbs/40_records.ipynb #a5c67441
@@ -144,8 +145,10 @@ def write_record(record:Record, folder:str|Path)->Path:
 def _read_record(path:Path)->Record:
     try: record = Record.from_json(path.read_text(encoding='utf-8'), str(path))
     except (OSError, UnicodeDecodeError) as e:
-        raise InputError(f'{path.parent}: a record cannot be read: {e}; run the report of this profile first.') from None
-    if record.name != path.stem: raise InputError(f'{path}: holds the record {record.name}; a record lies under its own name.')
+        message = f'{path.parent}: a record cannot be read: {e}; run the report of this profile first.'
+        raise InputError(message) from None
+    if record.name != path.stem:
+        raise InputError(f'{path}: holds the record {record.name}; a record lies under its own name.')
     return record
 
 def read_records(folder:str|Path,
@@ -199,7 +202,7 @@ def mean_score(records:list[Record], score:str='psnr')->float:
     return float(np.mean(found)) if found and None not in found else np.nan
 
 def mean_validation(records:list[Record], of:Callable=np.mean)->float:
-    "PSNR on validation clips, mean over seeds or what else is asked for; nan where a record does not say"
+    "PSNR on validation clips in dB, mean over seeds (or another statistic); nan where a record has none"
     found = [r.validation for r in records]
     return float(of(found)) if found and None not in found else np.nan
 
@@ -211,9 +214,12 @@ def fair_reference(record:Record, records:Iterable[Record], mean:Callable=mean_s
     "PSNR of the better of dense as it stands and dense trained for as many iterations as `record`, in dB"
     dense = select(records, stage='dense', **_same_dense(record))
     longer = select(records, stage='finetuned', iterations=record.iterations, **_same_dense(record))
-    if not dense: raise InputError(f'{record.name}: no record of the dense network it was made from (sha256 {record.baseline_sha256[:8]}).')
+    if not dense:
+        sha256 = record.baseline_sha256[:8]
+        raise InputError(f'{record.name}: no record of the dense network it was made from (sha256 {sha256}).')
     if record.iterations and not longer:
-        raise InputError(f'{record.name}: no record of the dense network trained for {record.iterations} iterations to compare with.')
+        raise InputError(f'{record.name}: no record of the dense network trained for {record.iterations} iterations '
+                         'to compare with.')
     return float(np.fmax.reduce([mean(group) for group in (dense, longer) if group]))
 
 def runs_alike(record:Record, records:Iterable[Record])->list[Record]:
@@ -229,12 +235,13 @@ def fair_drop(record:Record, records:list[Record], mean:Callable=mean_score)->fl
 def evaluation_record(found:Evaluation)->Record:
     "The record of a network on a data set"
     env = environment() | dict(inference=dict(path='fast', dtype=found.dtype) | found.options)
-    return Record(experiment='eval', profile='eval', model=found.name, baseline_sha256=found.sha256, method=found.method,
-                  stage='dense' if found.method == 'dense' else 'pruned', data=found.data, protocol=found.protocol.version,
+    stage = 'dense' if found.method == 'dense' else 'pruned'
+    return Record(experiment='eval', profile='eval', model=found.name, baseline_sha256=found.sha256,
+                  method=found.method, stage=stage, data=found.data, protocol=found.protocol.version,
                   scores=found.network.to_dict(), cost=found.cost, env=env, commit=commit(), seconds=found.seconds)
 
 def record_file(record:Record)->Path:
-    "Where the record of an evaluation goes unless one says otherwise"
+    "Default file of the record of an evaluation"
     how = record.env['inference']
     parts = [*Path(record.data).parts[-2:], f"{how['frames']}-frames" if 'frames' in how else '']
     parts += [how['dtype']]*(how['dtype'] != 'float32')

@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['decibel', 'similarity', 'SCOPES', 'FORMS', 'COLUMNS', 'SWEEP', 'WEIGHTS', 'AWARE', 'PAPER', 'ORIGINAL', 'SCORED',
-           'ABLATION', 'absent', 'printed', 'count', 'giga', 'percent', 'plain', 'Result', 'dense_record',
-           'select_required', 'results', 'usual_length', 'cut_of', 'describe_weights', 'describe_aware', 'describe',
-           'slug', 'Column', 'column', 'Table', 'frame', 'need', 'swept', 'sweep_table', 'weights_table', 'aware_table',
-           'paper', 'compare', 'original_table', 'psnr_by_frame', 'ablated', 'ablation_table', 'told_apart',
-           'lengths_table', 'latex_text', 'tabular', 'shown', 'lines_latex', 'original_latex', 'ablation_latex']
+           'ABLATION', 'absent', 'printed', 'count', 'giga', 'percent', 'plain', 'Result', 'records_by_stage',
+           'dense_record', 'select_required', 'results', 'usual_length', 'cut_of', 'describe_weights', 'describe_aware',
+           'describe', 'slug', 'Column', 'column', 'Table', 'frame', 'need', 'swept', 'sweep_table', 'weights_table',
+           'aware_table', 'paper', 'compare', 'original_table', 'psnr_by_frame', 'ablated', 'ablation_table',
+           'told_apart', 'lengths_table', 'latex_text', 'tabular', 'shown', 'lines_latex', 'original_latex',
+           'ablation_latex']
 
 # %% ../nbs/43_tables.ipynb #d1f422a3
 import json
@@ -31,7 +32,7 @@ from .records import Options, Record, fair_drop, mean_score, mean_validation, se
 def absent(value)->bool: return value is None or not np.isfinite(value)
 
 def printed(value:float, digits:int)->str:
-    "A number as the report prints it; what rounds to zero has no sign, what there is none of is a dash"
+    "A number as the report prints it: no minus on zero, a dash where there is none"
     return '--' if absent(value) else f'{round(value, digits) + 0.0:.{digits}f}'
 
 def count(n:float)->str:
@@ -63,12 +64,7 @@ class Result:
     records: tuple[Record, ...]            # of the whole report
 
     @cached_property
-    def stages(self)->dict[str, list[Record]]:
-        "Records by stage, lowest seed first; what comes before fine-tuning is shared by all lengths"
-        found = {stage: select(self.records, method=self.method, options=self.options, stage=stage)
-                 for stage in ('regularised', 'pruned', 'repaired')}
-        tuned = select(self.records, method=self.method, options=self.options, stage='finetuned', iterations=self.iterations)
-        return found | dict(finetuned=tuned if self.iterations else [])
+    def stages(self)->dict[str, list[Record]]: return records_by_stage(self)
 
     @property
     def last(self)->list[Record]:
@@ -93,40 +89,60 @@ class Result:
         return fair_drop(found[0], list(self.records), mean) if found else np.nan
 
 # %% ../nbs/43_tables.ipynb #e99a9b4e
+def records_by_stage(result:Result)->dict[str, list[Record]]:
+    "Records of a result by stage, lowest seed first; stages before fine-tuning are shared by all lengths"
+    def at(stage, **fields):
+        return select(result.records, method=result.method, options=result.options, stage=stage, **fields)
+
+    found = {stage: at(stage) for stage in ('regularised', 'pruned', 'repaired')}
+    return found | dict(finetuned=at('finetuned', iterations=result.iterations) if result.iterations else [])
+
+def _check_one_report(records:list[Record]):
+    "`InputError` for records that cannot be compared"
+    protocols = sorted({r.protocol for r in records})
+    if len(protocols) > 1:
+        raise InputError(f"{records[0].profile}: records of the protocols {' and '.join(protocols)} are not "
+                         'comparable, as their warping errors follow the flows of different methods; '
+                         'run its report again with RERUN=1.')
+    if len({(r.profile, r.data, r.baseline_sha256) for r in records}) != 1:
+        profiles = ', '.join(sorted({r.profile for r in records})) or 'no records'
+        raise InputError(f'{profiles}: the records are not of one profile and one dense network; '
+                         'run its report again with RERUN=1.')
+
+# %% ../nbs/43_tables.ipynb #0e35a927
 def dense_record(records:Iterable[Record])->Record:
     "The dense network that all records go back to; `InputError` where they are not of one report"
     records = list(records)
-    protocols = sorted({r.protocol for r in records})
-    if len(protocols) > 1:
-        raise InputError(f"{records[0].profile}: records of the protocols {' and '.join(protocols)} are not comparable, as their warping errors follow "
-                         'the flows of different methods; run its report again with RERUN=1.')
-    if len({(r.profile, r.data, r.baseline_sha256) for r in records}) != 1:
-        profiles = ', '.join(sorted({r.profile for r in records})) or 'no records'
-        raise InputError(f'{profiles}: the records are not of one profile and one dense network; run its report again with RERUN=1.')
+    _check_one_report(records)
     dense = select_required(records, method='dense', stage='dense')[0]
-    if dense.cost is None: raise InputError(f"{dense.profile}: record {dense.name}: field 'cost' is null, and all savings are counted from it.")
+    if dense.cost is None:
+        raise InputError(f"{dense.profile}: record {dense.name}: field 'cost' is null, "
+                         'and all savings are counted from it.')
     return dense
 
 def select_required(records:list[Record], **fields)->list[Record]:
     "As `select`; `InputError` where there is none"
     there = select(records, **fields)
     if there: return there
-    raise InputError(f"{records[0].profile}: no record of {' '.join(str(value) for value in fields.values())}; run the report of this profile again.")
+    wanted = ' '.join(str(value) for value in fields.values())
+    raise InputError(f'{records[0].profile}: no record of {wanted}; run the report of this profile again.')
 
 def results(records:list[Record], which:Callable)->list[Result]:
-    "Every way to prune whose options and method satisfy `which`, in the order of the records"
+    "A result for each method and options that satisfy `which`, and each length, in the order of the records"
     ways = {}
     for r in records:
         if r.method in ('dense', 'bicubic') or not which(r.method, r.options): continue
         lengths = ways.setdefault((r.method, r.options), [])
         if r.stage == 'finetuned' and r.iterations not in lengths: lengths.append(r.iterations)
-    return [Result(method, options, n, tuple(records)) for (method, options), lengths in ways.items() for n in sorted(lengths) or [0]]
+    records = tuple(records)
+    return [Result(*way, n, records) for way, lengths in ways.items() for n in sorted(lengths) or [0]]
 
 def usual_length(records:list[Record])->int:
-    "Iterations that the report fine-tunes for unless a line says otherwise: the fewest that weights and whole shares of filters had"
-    lengths = [r.iterations for r in records if r.stage == 'finetuned' and not r.options.keep_macs and r.method != 'dense']
-    lengths = lengths or [r.iterations for r in records if r.stage == 'finetuned']
-    return min(lengths, default=0)
+    """Iterations that the report fine-tunes for unless a line says otherwise:
+    the fewest among weights, and filters removed by share"""
+    tuned = [r for r in records if r.stage == 'finetuned']
+    usual = [r for r in tuned if r.method != 'dense' and not r.options.keep_macs] or tuned
+    return min((r.iterations for r in usual), default=0)
 
 # %% ../nbs/43_tables.ipynb #56c5b636
 SCOPES = dict(layer='per layer', sensitivity='by sensitivity')
@@ -135,28 +151,37 @@ FORMS = dict(norm='lengths', gates='gates', plain='plain weights')
 def _percent(ratio:float)->str: return f'{100*ratio:g}'
 
 def cut_of(options:Options)->str:
-    "What a line takes away, in percent: of the weights, of the filters, or of the MACs"
+    "What a line removes, in percent: of the weights, of the filters, or of the MACs"
     if options.keep_macs: return _percent(round(1 - options.keep_macs, 4))
     return _percent(options.sparsity or options.filters)
 
-def _after(options)->list[str]: return ['repaired']*options.repair + ['distilled']*options.distill
+def _after(options)->list[str]:
+    steps = dict(repaired=options.repair, distilled=options.distill)
+    return [word for word, done in steps.items() if done]
 
 def describe_weights(options:Options)->str:
     words = [CRITERIA['weights'][options.criterion].label, SCOPES.get(options.scope, options.scope)]
     if options.max_ratio: words.append(f'at most {_percent(options.max_ratio)}% of a layer')
-    words += [options.pattern]*(options.pattern != 'free') + ['gradual']*options.gradual
+    if options.pattern != 'free': words.append(options.pattern)
+    if options.gradual: words.append('gradual')
     return ', '.join(words + _after(options))
 
+# %% ../nbs/43_tables.ipynb #a31f3971
 def describe_aware(options:Options)->str:
     aware = options.aware
     words = [FORMS[aware.form] if aware else 'one-shot']
     if options.criterion != 'l1': words.append(CRITERIA['filters'][options.criterion].label)
     if options.widths != 'uniform': words.append(options.widths)
-    if aware and aware.align: words.append(f'align {aware.align:g}')
-    if aware and aware.alpha != 1e-4: words.append(f'alpha {aware.alpha:g}')
-    if aware and aware.rate != 100: words.append(f'rate {aware.rate:g}')
-    if aware and aware.refresh != 50: words.append('S fixed' if not aware.refresh else f'refresh {aware.refresh}')
+    if aware: words += _pressure_words(aware)
     return ', '.join(words + _after(options))
+
+def _pressure_words(aware)->list[str]:
+    words = []
+    if aware.align: words.append(f'align {aware.align:g}')
+    if aware.alpha != 1e-4: words.append(f'alpha {aware.alpha:g}')
+    if aware.rate != 100: words.append(f'rate {aware.rate:g}')
+    if aware.refresh != 50: words.append(f'refresh {aware.refresh}' if aware.refresh else 'S fixed')
+    return words
 
 def describe(method:str, options:Options)->str:
     "A way to prune in words"
@@ -189,8 +214,19 @@ def column(name:str, shared:str, own:str, format:Callable, value:Callable)->Colu
 def _spread(records, score=lambda r: r.scores.psnr)->float:
     return float(np.std([score(r) for r in records], ddof=1)) if len(records) > 1 else np.nan
 
-def _speed(machine): return lambda r: r.cost.speedup[machine].ratio if r.cost and machine in r.cost.speedup else np.nan
+def _speed(machine)->Callable:
+    "How many times as fast as dense a result was on a machine"
+    def value(r):
+        times = r.cost.speedup if r.cost else {}
+        return times[machine].ratio if machine in times else np.nan
+    return value
 
+def _ridge(r)->float:
+    "Largest lambda that repair used"
+    used = [x.env.get('repair', {}).get('ridge') or np.nan for x in r.stages['repaired']]
+    return max(used, default=np.nan)
+
+# %% ../nbs/43_tables.ipynb #45e91ad1
 column('macs_cut', 'removed (%)', 'MACs', percent, lambda r: 1 - r.cost.macs/r.dense.cost.macs)
 column('filters_removed', 'removed (%)', 'filters', percent, lambda r: r.last[0].ratio)
 column('drop_at_once', 'drop (dB)', 'one-shot', decibel, lambda r: r.drop('pruned'))
@@ -206,40 +242,55 @@ column('ssim_finetuned', 'SSIM', 'fine-tuned', similarity, lambda r: mean_score(
 column('warp_error', '', 'warping error', decibel, lambda r: mean_score(r.last, 'warp_error'))
 column('validation', 'validation clips (dB)', 'PSNR', decibel, lambda r: mean_validation(r.stages['finetuned']))
 column('lr', '', 'rate', plain, lambda r: r.last[0].env.get('training', {}).get('lr', np.nan))
-column('ridge', '', 'lambda', plain, lambda r: max((x.env.get('repair', {}).get('ridge') or np.nan for x in r.stages['repaired']), default=np.nan));
+column('ridge', '', 'lambda', plain, _ridge);
 
 # %% ../nbs/43_tables.ipynb #546416b8
 def _alive(cost)->float: return cost.nonzeros - (cost.nonzeros_flow or 0)
 def _whole(cost)->float: return cost.params - (cost.params_flow or 0)
-# the sizes of two codings say nothing beside each other
-def _alike(r)->bool: return r.cost.coding == r.dense.cost.coding
+
+def _megabytes(r)->float:
+    "Size of the file; nan where it is coded in another way than the dense one's, as sizes do not compare then"
+    same = r.cost.coding == r.dense.cost.coding
+    return r.cost.bytes/1e6 if same or r.options.filters else np.nan
+
+def _of_dense(r)->float:
+    "Size of the file as a share of the dense network's, compressed in the same way"
+    dense = r.dense.cost
+    same = r.cost.coding == dense.coding
+    return r.cost.bytes/dense.bytes_compressed if same and dense.bytes_compressed else np.nan
+
+def _weights_without_flow(r)->float: return np.nan if r.cost.nonzeros_flow is None else _alive(r.cost)
 
 column('zeros', 'zeros (%)', 'all', percent, lambda r: r.last[0].ratio)
 column('zeros_without_flow', 'zeros (%)', 'w/o flow', percent, lambda r: 1 - _alive(r.cost)/_whole(r.cost))
-column('megabytes', 'file', '(MB)', decibel, lambda r: r.cost.bytes/1e6 if _alike(r) or r.options.filters else np.nan)
-column('of_dense', 'file', '(% of dense)', percent,
-       lambda r: r.cost.bytes/r.dense.cost.bytes_compressed if _alike(r) and r.dense.cost.bytes_compressed else np.nan)
-column('weights_without_flow', 'weights', 'w/o flow', count, lambda r: _alive(r.cost) if r.cost.nonzeros_flow is not None else np.nan)
+column('megabytes', 'file', '(MB)', decibel, _megabytes)
+column('of_dense', 'file', '(% of dense)', percent, _of_dense)
+column('weights_without_flow', 'weights', 'w/o flow', count, _weights_without_flow)
 column('weights', 'weights', 'with', count, lambda r: r.cost.nonzeros)
 column('macs', 'MACs (G)', 'w/o flow', giga, lambda r: r.cost.macs)
 column('macs_with_flow', 'MACs (G)', 'with', giga, lambda r: r.cost.macs + r.cost.macs_flow)
-column('reached', 'removed (%)', 'reached', percent, lambda r: r.last[0].ratio)
-# of these the table knows the reference, see where it is filled in
-column('macs_removed', 'MACs (G)', 'removed (%)', percent, lambda r: np.nan)
+column('reached', 'removed (%)', 'reached', percent, lambda r: r.last[0].ratio);
+
+# %% ../nbs/43_tables.ipynb #d0f139a7
+def _missing(r)->float: return np.nan
+def _ssim_drop(r)->float: return r.dense.scores.ssim - mean_score(r.stages['finetuned'], 'ssim')
+def _validation_spread(r)->float: return _spread(r.stages['finetuned'], lambda x: x.validation or np.nan)
+
+column('macs_removed', 'MACs (G)', 'removed (%)', percent, _missing)
 column('drop', 'drop (dB)', 'plain', decibel, lambda r: r.drop('finetuned'))
 column('drop_pruned', 'drop (dB)', 'before', decibel, lambda r: r.drop('pruned'))
-column('ssim_drop', 'SSIM', 'drop', similarity, lambda r: r.dense.scores.ssim - mean_score(r.stages['finetuned'], 'ssim'))
-column('spared', 'share of the loss', 'recovered (%)', percent, lambda r: np.nan)
+column('ssim_drop', 'SSIM', 'drop', similarity, _ssim_drop)
+column('spared', 'share of the loss', 'recovered (%)', percent, _missing)
 column('regularised_drop', 'drop (dB)', 'before', decibel, lambda r: r.fair('regularised'))
 column('drop_after', 'drop (dB)', 'after it', decibel, lambda r: r.fair('pruned'))
 column('drop_after_repair', 'drop (dB)', 'repaired', decibel, lambda r: r.fair('repaired'))
 column('surgery', 'drop (dB)', 'by surgery', decibel, lambda r: r.psnr('regularised') - r.psnr('pruned'))
-column('closed', 'drop (dB)', 'gap closed (%)', percent, lambda r: np.nan)
+column('closed', 'drop (dB)', 'gap closed (%)', percent, _missing)
 column('validation_drop', 'validation clips (dB)', 'drop', decibel, lambda r: r.fair(mean=mean_validation))
-column('validation_spread', 'validation clips (dB)', 'spread', decibel, lambda r: _spread(r.stages['finetuned'], lambda x: x.validation or np.nan))
-column('validation_closed', 'validation clips (dB)', 'gap closed (%)', percent, lambda r: np.nan)
-column('psnr_first', 'PSNR (dB)', 'first frame', decibel, lambda r: np.nan)
-column('psnr_last', 'PSNR (dB)', 'last frame', decibel, lambda r: np.nan);
+column('validation_spread', 'validation clips (dB)', 'spread', decibel, _validation_spread)
+column('validation_closed', 'validation clips (dB)', 'gap closed (%)', percent, _missing)
+column('psnr_first', 'PSNR (dB)', 'first frame', decibel, _missing)
+column('psnr_last', 'PSNR (dB)', 'last frame', decibel, _missing);
 
 # %% ../nbs/43_tables.ipynb #8a49eb6b
 @dataclass(frozen=True)
@@ -248,7 +299,7 @@ class Table:
     first: str                     # heading of what is cut
     names: str                     # heading of the lines
     columns: tuple[str, ...]       # printed
-    more: tuple[str, ...] = ()     # told in the text only
+    more: tuple[str, ...] = ()     # for the text only
     gap: str = '3pt'               # between columns in print
 
 def frame(found:list[Result], table:Table, label:Callable, prefix:str)->pd.DataFrame:
@@ -257,73 +308,102 @@ def frame(found:list[Result], table:Table, label:Callable, prefix:str)->pd.DataF
     for r in sorted(found, key=lambda r: float(cut_of(r.options))):
         cut, network = cut_of(r.options), label(r)
         values = {name: COLUMNS[name].value(r) for name in (*table.columns, *table.more)}
-        rows.append(dict(key=slug(prefix, cut, network), cut=cut, network=network, chosen=r.last[0].chosen, seeds=len(r.last)) | values)
+        about = dict(cut=cut, network=network, chosen=r.last[0].chosen, seeds=len(r.last))
+        rows.append(dict(key=slug(prefix, cut, network)) | about | values)
     return pd.DataFrame(rows).set_index('key')
 
 def need(found:list, records:list[Record], what:str)->list:
     "What was found; `InputError` where that is nothing"
-    if not found: raise InputError(f'{records[0].profile}: no records of {what}; its profile has no such line, or its report was not run.')
-    return found
+    if found: return found
+    raise InputError(f'{records[0].profile}: no records of {what}; its profile has no such line, '
+                     'or its report was not run.')
 
 # %% ../nbs/43_tables.ipynb #5188cf91
-SWEEP = Table('MACs', 'filters by, widths', ('macs_cut', 'filters_removed', 'drop_at_once', 'drop_repaired', 'fair_drop', 'spread', 'spared',
-              'faster', 'faster_bfloat16'), ('psnr_finetuned', 'validation', 'warp_error', 'ridge'))
+SWEEP = Table('MACs', 'filters by, widths',
+              ('macs_cut', 'filters_removed', 'drop_at_once', 'drop_repaired', 'fair_drop', 'spread', 'spared',
+               'faster', 'faster_bfloat16'),
+              more=('psnr_finetuned', 'validation', 'warp_error', 'ridge'))
 
 def swept(records:list[Record])->list[Result]:
-    "Filters removed to a share of the MACs, not by pruning-aware training, fine-tuned for as long as the rest of the report"
+    """Filters removed to a share of the MACs, not by pruning-aware training,
+    fine-tuned for as long as the rest of the report"""
     found = results(records, lambda method, options: bool(options.keep_macs) and not options.aware)
-    return [r for r in found if r.iterations in (0, usual_length(records)) or not any(r.stages.values())]
+    usual = usual_length(records)
+    return [r for r in found if r.iterations in (0, usual) or not any(r.stages.values())]
+
+def _one_shot_drops(found:list[Result])->dict[tuple, float]:
+    "dB that one-shot L1 pruning loses, by share of the MACs and widths"
+    plain = [r for r in found if r.options.criterion == 'l1' and not r.options.repair and r.stages['pruned']]
+    return {(cut_of(r.options), r.options.widths): r.drop('pruned') for r in plain}
 
 def sweep_table(records:list[Record])->pd.DataFrame:
-    """A row for each share of the MACs and each method: shares without SPyNet, drops in dB against dense, the last of them fair.
-    `spared` is the share of what one-shot L1 pruning loses at the same widths that choice and repair together do not lose, where both are there and that is 0.05 dB or more"""
+    """A row for each share of the MACs and each method: shares without SPyNet,
+    drops in dB against dense, the last fair. `spared` is the share of the loss of one-shot L1 pruning,
+    at the same widths, that a better criterion and repair recover together; given where both are there
+    and that loss is at least 0.05 dB"""
     found = need(swept(records), records, 'a sweep of filters')
-    table = frame(found, SWEEP, lambda r: describe(r.method, r.options), 'sweep')
-    plain = {(cut_of(r.options), r.options.widths): r.drop('pruned') for r in found if r.options.criterion == 'l1' and not r.options.repair and r.stages['pruned']}
-    widths = {slug('sweep', cut_of(r.options), describe(r.method, r.options)): r.options.widths for r in found}
-    lost = np.array([plain.get((row.cut, widths[key]), np.nan) for key, row in table.iterrows()])
+    def label(r): return describe(r.method, r.options)
+    table = frame(found, SWEEP, label, 'sweep')
+    widths = {slug('sweep', cut_of(r.options), label(r)): r.options.widths for r in found}
+    drops = _one_shot_drops(found)
+    lost = np.array([drops.get((row.cut, widths[key]), np.nan) for key, row in table.iterrows()])
     return table.assign(spared=(1 - table.drop_repaired/lost).where(lost >= 0.05))
 
 # %% ../nbs/43_tables.ipynb #df4400d6
-WEIGHTS = Table('weights', 'by, ranked', ('zeros', 'zeros_without_flow', 'megabytes', 'of_dense', 'drop_at_once', 'drop_repaired', 'fair_drop', 'spread'),
-                ('psnr_finetuned', 'validation'))
+WEIGHTS = Table('weights', 'by, ranked',
+                ('zeros', 'zeros_without_flow', 'megabytes', 'of_dense', 'drop_at_once', 'drop_repaired', 'fair_drop',
+                 'spread'),
+                more=('psnr_finetuned', 'validation'))
 
 def weights_table(records:list[Record])->pd.DataFrame:
-    """A row for each share of the weights and each method: zeros among all Conv2d weights, and among all parameters without SPyNet;
-    the file, also as a share of the dense one's compressed in the same way; drops in dB against dense, the last of them fair"""
+    """A row for each share of the weights and each method: zeros among all Conv2d weights,
+    and among all parameters without SPyNet; the file in MB, and as a share of the dense one's
+    compressed in the same way; drops in dB against dense, the last fair"""
     found = [r for r in results(records, lambda method, options: method == 'weights') if r.iterations]
-    return frame(need(found, records, 'weights pruned'), WEIGHTS, lambda r: describe_weights(r.options), 'weights')
+    found = need(found, records, 'weights pruned')
+    return frame(found, WEIGHTS, lambda r: describe_weights(r.options), 'weights')
 
 # %% ../nbs/43_tables.ipynb #61380f04
-AWARE = Table('MACs', 'filters pruned', ('regularised_drop', 'surgery', 'drop_after', 'drop_after_repair', 'fair_drop', 'spread', 'closed',
-              'validation', 'validation_drop', 'validation_spread', 'validation_closed', 'lr'), ('macs_cut', 'psnr_finetuned'), gap='2.5pt')
+AWARE = Table('MACs', 'filters pruned',
+              ('regularised_drop', 'surgery', 'drop_after', 'drop_after_repair', 'fair_drop', 'spread', 'closed',
+               'validation', 'validation_drop', 'validation_spread', 'validation_closed', 'lr'),
+              more=('macs_cut', 'psnr_finetuned'), gap='2.5pt')
 
 def _one_shot(records, aware:Result)->list[Result]:
-    "Its counterparts that were pruned in one shot and fine-tuned for as many iterations in all, to the same widths"
+    "Its one-shot counterparts, fine-tuned for as many iterations in all, to the same widths"
+    def widths(options): return options.keep_macs, options.widths, options.keep_time
     def like(method, options):
-        same = (options.keep_macs, options.widths, options.keep_time) == (aware.options.keep_macs, aware.options.widths, aware.options.keep_time)
-        return method == 'filters' and same and not options.aware and options.criterion in ('l1', 'reconstruction')
+        if method != 'filters' or options.aware: return False
+        return widths(options) == widths(aware.options) and options.criterion in ('l1', 'reconstruction')
+
     return [r for r in results(records, like) if r.iterations == aware.iterations]
 
 def _gap_closed(table:pd.DataFrame, drop:str, spread:str)->pd.Series:
-    "The share of the drop of one-shot L1 pruning that is not there, where that drop is more than its spread over seeds"
+    "The share of the drop of one-shot L1 pruning that is gone, where that drop is more than its spread over seeds"
+    none = pd.Series(np.nan, table.index)
     plain = table[table.network == 'one-shot']
-    if plain.empty or not plain[drop].iloc[0] > np.nan_to_num(plain[spread].iloc[0]): return pd.Series(np.nan, table.index)
-    return (1 - table[drop]/plain[drop].iloc[0]).where(table.network != 'one-shot')
+    if plain.empty: return none
+    lost, noise = plain[drop].iloc[0], np.nan_to_num(plain[spread].iloc[0])
+    return (1 - table[drop]/lost).where(table.network != 'one-shot') if lost > noise else none
+
+# %% ../nbs/43_tables.ipynb #aeab513b
+def _aware_section(records, found:list[Result])->pd.DataFrame:
+    "Pruning-aware training at one share and length, after its one-shot counterparts"
+    plain = {x.options: x for r in found for x in _one_shot(records, r)}
+    plain = sorted(plain.values(), key=lambda r: (r.options.criterion != 'l1', r.options.repair + r.options.distill))
+    rows = [*plain, *found]
+    table = frame(rows, AWARE, lambda r: describe_aware(r.options), 'aware')
+    table['chosen'] &= np.array([r.method == 'pruning_aware' for r in rows])
+    return table.assign(closed=_gap_closed(table, 'fair_drop', 'spread'),
+                        validation_closed=_gap_closed(table, 'validation_drop', 'validation_spread'))
 
 def aware_table(records:list[Record])->pd.DataFrame:
-    """A row for each share of the MACs and each line of pruning-aware training, after its one-shot counterparts: drops in dB, all of them fair
-    (see `records.fair_reference`) but `surgery`, which is against the network before it"""
-    aware = [r for r in results(records, lambda method, options: method == 'pruning_aware') if r.iterations]
-    tables = []
-    for _, found in groupby(sorted(need(aware, records, 'pruning-aware training'), key=lambda r: float(cut_of(r.options))), key=lambda r: (cut_of(r.options), r.iterations)):
-        found = list(found)
-        plain = {x.options: x for r in found for x in _one_shot(records, r)}
-        plain = sorted(plain.values(), key=lambda r: (r.options.criterion != 'l1', r.options.repair + r.options.distill))
-        table = frame([*plain, *found], AWARE, lambda r: describe_aware(r.options), 'aware')
-        table['chosen'] &= np.array([r.method == 'pruning_aware' for r in [*plain, *found]])
-        tables.append(table.assign(closed=_gap_closed(table, 'fair_drop', 'spread'), validation_closed=_gap_closed(table, 'validation_drop', 'validation_spread')))
-    return pd.concat(tables)
+    """A row for each share of the MACs and each line of pruning-aware training, after its one-shot counterparts.
+    Drops are in dB, all fair (see `records.fair_reference`) but `surgery`, which is against the network before it"""
+    found = [r for r in results(records, lambda method, options: method == 'pruning_aware') if r.iterations]
+    found = sorted(need(found, records, 'pruning-aware training'), key=lambda r: float(cut_of(r.options)))
+    sections = groupby(found, key=lambda r: (cut_of(r.options), r.iterations))
+    return pd.concat([_aware_section(records, list(section)) for _, section in sections])
 
 # %% ../nbs/43_tables.ipynb #60686b6a
 PAPER = 'paper (REDS)'
@@ -338,72 +418,105 @@ def _paper_rows(kind:str)->list[dict]:
         cut = _percent(r['ratio'])
         key, network = (f'paper-{kind}-{cut}', f'pruned {cut}%') if r['ratio'] else ('paper-dense', 'dense')
         scores = {name: r[name] for name in ('psnr', 'psnr_finetuned', 'ssim', 'ssim_finetuned')}
-        rows.append(dict(key=key, source=PAPER, network=network, ratio=r['ratio'], weights=r.get('params'), macs_with_flow=r.get('flops')) | scores)
+        sizes = dict(weights=r.get('params'), macs_with_flow=r.get('flops'))
+        rows.append(dict(key=key, source=PAPER, network=network, ratio=r['ratio']) | sizes | scores)
     return rows
 
-ORIGINAL = dict(unstructured=('weights_without_flow', 'weights', 'megabytes'), structured=('macs', 'macs_with_flow', 'macs_removed', 'megabytes'))
+ORIGINAL = dict(unstructured=('weights_without_flow', 'weights', 'megabytes'),
+                structured=('macs', 'macs_with_flow', 'macs_removed', 'megabytes'))
 SCORED = ('psnr', 'psnr_finetuned', 'ssim', 'ssim_finetuned')
 
 def _sizes(cost:Cost)->dict:
     "What a network holds and does per frame, with SPyNet and without"
     without = np.nan if cost.nonzeros_flow is None else _alive(cost)
-    return dict(weights=cost.nonzeros, weights_without_flow=without, macs=cost.macs, macs_with_flow=cost.macs + cost.macs_flow, megabytes=cost.bytes/1e6)
+    return dict(weights=cost.nonzeros, weights_without_flow=without,
+                macs=cost.macs, macs_with_flow=cost.macs + cost.macs_flow, megabytes=cost.bytes/1e6)
 
 # %% ../nbs/43_tables.ipynb #b58ba851
 def _result_row(r:Result, key:str, network:str, ratio:float)->dict:
     scores = {name: COLUMNS[name].value(r) for name in (*SCORED, 'warp_error', 'fair_drop', 'reached')}
     return dict(key=key, network=network, ratio=ratio) | _sizes(r.cost) | scores
 
-def _as_original(kind)->Callable:
-    "Which lines do what the original did"
-    if kind == 'unstructured':
-        return lambda method, o: method == 'weights' and o == Options(sparsity=o.sparsity, criterion='magnitude', scope=o.scope) and o.scope != 'sensitivity'
-    return lambda method, o: method == 'filters' and bool(o.filters) and o == Options(filters=o.filters, criterion='l1')
+def _weights_as_original(method:str, options:Options)->bool:
+    "Whether a line sets weights to zero as the original did: by magnitude, and nothing besides"
+    if method != 'weights' or options.scope == 'sensitivity': return False
+    return options == Options(sparsity=options.sparsity, criterion='magnitude', scope=options.scope)
 
-def _original_rows(records, kind)->list[dict]:
-    rows, usual = [], usual_length(records)
-    for r in results(records, _as_original(kind)):
-        if r.iterations not in (0, usual): continue
-        cut, ratio = cut_of(r.options), r.options.sparsity or r.options.filters
-        key = f'unstructured-{r.options.scope}-{cut}' if kind == 'unstructured' else f'structured-{cut}'
-        name = SCOPES.get(r.options.scope, r.options.scope) if kind == 'unstructured' else 'pruned'
-        rows.append((name, ratio, _result_row(r, key, f'{name} {cut}%', ratio)))
-    first = list(dict.fromkeys(sorted((name for name, *_ in rows), key=lambda name: name != 'per layer')))
-    return [row for name, _, row in sorted(rows, key=lambda x: (first.index(x[0]), x[1]))]
+def _filters_as_original(method:str, options:Options)->bool:
+    "Whether a line removes filters as the original did: the same share everywhere, by L1 norm"
+    if method != 'filters' or not options.filters: return False
+    return options == Options(filters=options.filters, criterion='l1')
+
+def _scope_of(r:Result)->str: return SCOPES.get(r.options.scope, r.options.scope)
+
+def _usual_results(records, which:Callable)->list[Result]:
+    return [r for r in results(records, which) if r.iterations in (0, usual_length(records))]
+
+def _weight_rows(records)->list[dict]:
+    found = _usual_results(records, _weights_as_original)
+    scopes = list(dict.fromkeys(['per layer', *map(_scope_of, found)]))
+    found = sorted(found, key=lambda r: (scopes.index(_scope_of(r)), r.options.sparsity))
+    return [_result_row(r, f'unstructured-{r.options.scope}-{cut_of(r.options)}',
+                        f'{_scope_of(r)} {cut_of(r.options)}%', r.options.sparsity) for r in found]
+
+def _filter_rows(records)->list[dict]:
+    found = sorted(_usual_results(records, _filters_as_original), key=lambda r: r.options.filters)
+    return [_result_row(r, f'structured-{cut_of(r.options)}', f'pruned {cut_of(r.options)}%', r.options.filters)
+            for r in found]
 
 # %% ../nbs/43_tables.ipynb #2f93f045
-def _best_rows(records, kind)->list[dict]:
+def _best_results(records, kind)->list[Result]:
     "What did best on validation clips at each share, where that is more than the original's way"
-    if kind == 'structured': best = [r for r in swept(records) if r.iterations and r.stages['finetuned'] and r.last[0].chosen and r.method == 'filters']
-    else: best = [r for r in results(records, lambda method, o: method == 'weights' and not _as_original('unstructured')(method, o)) if r.iterations and r.last[0].chosen]
-    best = sorted(best, key=lambda r: float(cut_of(r.options)))
+    if kind == 'structured':
+        found = [r for r in swept(records) if r.method == 'filters' and r.stages['finetuned']]
+    else:
+        def beyond(method, options): return method == 'weights' and not _weights_as_original(method, options)
+        found = results(records, beyond)
+    chosen = [r for r in found if r.iterations and r.last[0].chosen]
+    return sorted(chosen, key=lambda r: float(cut_of(r.options)))
+
+def _best_rows(records, kind)->list[dict]:
     key = 'best' if kind == 'structured' else 'unstructured-best'
-    return [_result_row(r, f'{key}-{cut_of(r.options)}', f'best {cut_of(r.options)}%', r.last[0].ratio) for r in best]
+    return [_result_row(r, f'{key}-{cut_of(r.options)}', f'best {cut_of(r.options)}%', r.last[0].ratio)
+            for r in _best_results(records, kind)]
 
 def _reference_rows(records)->list[dict]:
+    "Rows of bicubic and of the dense network"
     dense, bicubic = dense_record(records), select_required(records, method='bicubic', stage='dense')[0]
     longer = select(records, method='dense', stage='finetuned', iterations=usual_length(records))
-    def scores(record, after): return dict(psnr=record.scores.psnr, ssim=record.scores.ssim, warp_error=record.scores.warp_error,
-                                           psnr_finetuned=mean_score(after), ssim_finetuned=mean_score(after, 'ssim'))
-    return [dict(key='bicubic', network='bicubic') | scores(bicubic, []), dict(key='dense', network='dense') | _sizes(dense.cost) | scores(dense, longer)]
+    def scores(record, after):
+        before = dict(psnr=record.scores.psnr, ssim=record.scores.ssim, warp_error=record.scores.warp_error)
+        return before | dict(psnr_finetuned=mean_score(after), ssim_finetuned=mean_score(after, 'ssim'))
 
-def compare(records:list[Record], kind:str)->pd.DataFrame:
-    "The paper's rows, 'unstructured' or 'structured', and ours; drops, and the share of MACs removed, are against the dense row of the same source"
-    ours = need(_original_rows(records, kind), records, f'{kind} pruning')
-    source = f'ours ({dense_record(records).data})'
-    rows = _paper_rows(kind) + [row | dict(source=source) for row in [*_reference_rows(records), *ours, *_best_rows(records, kind)]]
-    table = pd.DataFrame(rows).set_index('key')
+    return [dict(key='bicubic', network='bicubic') | scores(bicubic, []),
+            dict(key='dense', network='dense') | _sizes(dense.cost) | scores(dense, longer)]
+
+# %% ../nbs/43_tables.ipynb #6304fb91
+def _against_dense(table:pd.DataFrame)->pd.DataFrame:
+    "Drops, and the share of MACs removed, against the dense row of the same source"
     dense = table[table.network == 'dense'].set_index('source').loc[table.source].set_axis(table.index)
-    against = dict(drop_pruned=dense.psnr - table.psnr, drop=dense.psnr - table.psnr_finetuned, ssim_drop=dense.ssim - table.ssim_finetuned,
+    against = dict(drop_pruned=dense.psnr - table.psnr,
+                   drop=dense.psnr - table.psnr_finetuned,
+                   ssim_drop=dense.ssim - table.ssim_finetuned,
                    macs_removed=1 - table.macs_with_flow/dense.macs_with_flow)
     return table.assign(**{name: values.where(table.ratio > 0) for name, values in against.items()})
+
+def compare(records:list[Record], kind:str)->pd.DataFrame:
+    """The paper's rows, 'unstructured' or 'structured', and ours; drops, and the share of MACs removed,
+    are against the dense row of the same source"""
+    ours = _weight_rows(records) if kind == 'unstructured' else _filter_rows(records)
+    need(ours, records, f'{kind} pruning')
+    source = f'ours ({dense_record(records).data})'
+    ours = [row | dict(source=source) for row in [*_reference_rows(records), *ours, *_best_rows(records, kind)]]
+    return _against_dense(pd.DataFrame(_paper_rows(kind) + ours).set_index('key'))
 
 def original_table(records:list[Record], kind:str)->pd.DataFrame:
     "Table 1 ('unstructured': weights set to zero) or 2 ('structured': filters removed), as it is printed"
     return compare(records, kind)[['source', 'network', *ORIGINAL[kind], *SCORED, 'drop', 'fair_drop']]
 
 # %% ../nbs/43_tables.ipynb #aa651b1c
-ABLATION = dict(flow='only SPyNet', inner='only inner widths', stream='only stream and state', tail='only the tail', aligned='all, aligned', misaligned='all, misaligned')
+ABLATION = dict(flow='only SPyNet', inner='only inner widths', stream='only stream and state', tail='only the tail',
+                aligned='all, aligned', misaligned='all, misaligned')
 
 def _part_of(options:Options)->str:
     if not options.aligned: return 'misaligned'
@@ -416,50 +529,74 @@ def psnr_by_frame(records:list[Record])->np.ndarray:
 
 def ablated(records:list[Record])->dict[tuple[str, float], list[Record]]:
     "Records right after pruning, by part and share of the filters, where some part was pruned by itself"
-    alike = results(records, lambda method, o: method == 'filters' and bool(o.filters) and o.criterion == 'l1' and not (o.repair or o.distill))
-    by_part = {(_part_of(r.options), r.options.filters): r.stages['pruned'] for r in alike}
-    shares = {share for part, share in by_part if part != 'aligned'}
-    return {(part, share): found for part in ABLATION for share in sorted(shares) if (found := by_part.get((part, share)))}
+    def plain(method, options):
+        if method != 'filters' or not options.filters: return False
+        return options.criterion == 'l1' and not (options.repair or options.distill)
 
+    by_part = {(_part_of(r.options), r.options.filters): r.stages['pruned'] for r in results(records, plain)}
+    shares = sorted({share for part, share in by_part if part != 'aligned'})
+    ordered = [(part, share) for part in ABLATION for share in shares]
+    return {key: by_part[key] for key in ordered if by_part.get(key)}
+
+# %% ../nbs/43_tables.ipynb #524ab45f
 def ablation_table(records:list[Record])->pd.DataFrame:
-    "PSNR right after pruning parts of the network, one row per part and ratio, over the whole clips and of their first and last frames; bicubic and dense for reference"
-    dense = dense_record(records)
-    rows = [dict(key=r.method, part=r.method, psnr=r.scores.psnr) for r in (*select_required(records, method='bicubic', stage='dense'), dense)]
-    for (part, ratio), runs in need(ablated(records), records, 'the ablation').items():
-        by_frame = psnr_by_frame(runs)
-        rows.append(dict(key=f'ablation-{part}-{_percent(ratio)}', part=ABLATION[part], ratio=ratio, psnr=mean_score(runs),
-                         psnr_first=by_frame[0], psnr_last=by_frame[-1]) | _sizes(runs[0].cost))
+    """PSNR right after pruning parts of the network, one row per part and ratio, over the whole clips
+    and of their first and last frames; bicubic and dense for reference"""
+    dense, bicubic = dense_record(records), select_required(records, method='bicubic', stage='dense')
+    rows = [dict(key=r.method, part=r.method, psnr=r.scores.psnr) for r in (*bicubic, dense)]
+    found = need(ablated(records), records, 'the ablation')
+    rows += [_ablation_row(part, ratio, runs) for (part, ratio), runs in found.items()]
     table = pd.DataFrame(rows).set_index('key')
     macs = dense.cost.macs + dense.cost.macs_flow
-    return table.assign(drop=(dense.scores.psnr - table.psnr).where(table.ratio > 0), macs_removed=1 - table.macs_with_flow/macs)
+    drop = (dense.scores.psnr - table.psnr).where(table.ratio > 0)
+    return table.assign(drop=drop, macs_removed=1 - table.macs_with_flow/macs)
+
+def _ablation_row(part:str, ratio:float, runs:list[Record])->dict:
+    by_frame = psnr_by_frame(runs)
+    scores = dict(psnr=mean_score(runs), psnr_first=by_frame[0], psnr_last=by_frame[-1])
+    key = f'ablation-{part}-{_percent(ratio)}'
+    return dict(key=key, part=ABLATION[part], ratio=ratio) | scores | _sizes(runs[0].cost)
 
 # %% ../nbs/43_tables.ipynb #0c26d8e7
 def told_apart(records:list[Record], cut:str='50')->dict[str, Result]:
-    "What the text compares at a share of the MACs: uniform one-shot L1 pruning, and what did best on validation clips"
-    there = [r for r in swept(records) if cut_of(r.options) == cut and r.stages['finetuned'] and r.method == 'filters']
+    """What the text compares at a share of the MACs:
+    uniform one-shot L1 pruning, and what did best on validation clips"""
+    there = [r for r in swept(records) if r.method == 'filters' and r.stages['finetuned']]
+    there = [r for r in there if cut_of(r.options) == cut]
     plain = [r for r in there if describe(r.method, r.options) == 'L1, uniform']
     best = [r for r in there if r.last[0].chosen]
-    if not plain or not best: raise InputError(f'{records[0].profile}: its sweep has no L1, uniform, or no best method at -{cut} % of the MACs; run the report again.')
+    if not plain or not best:
+        raise InputError(f'{records[0].profile}: its sweep has no L1, uniform, or no best method '
+                         f'at -{cut} % of the MACs; run the report again.')
     return {'L1, uniform': plain[0], describe(best[0].method, best[0].options): best[0]}
 
-def lengths_table(records:list[Record], cut:str='50')->pd.DataFrame:     # method, iterations, psnr (dB, mean over seeds)
-    "What fine-tuning for longer brings; after 0 iterations, repaired where the method repairs"
-    aware = {r.iterations for r in records if r.method == 'pruning_aware' and r.stage == 'finetuned'}      # that is another comparison
-    lengths = {r.iterations for r in records if r.method == 'dense'} - aware
-    rows = [dict(method='dense', iterations=n, psnr=mean_score([r for r in records if r.method == 'dense' and r.iterations == n])) for n in sorted(lengths)]
-    for method, r in told_apart(records, cut).items():
-        rows.append(dict(method=method, iterations=0, psnr=mean_score(r.stages['repaired'] or r.stages['pruned'])))
-        for n in sorted(lengths - {0}):
-            tuned = select(records, method=r.method, options=r.options, stage='finetuned', iterations=n)
-            if tuned: rows.append(dict(method=method, iterations=n, psnr=mean_score(tuned)))
+def _lengths_of(method:str, r:Result, lengths:Iterable[int])->list[dict]:
+    "A method before fine-tuning, and after each of these lengths that was run"
+    rows = [dict(method=method, iterations=0, psnr=mean_score(r.stages['repaired'] or r.stages['pruned']))]
+    for n in lengths:
+        tuned = select(r.records, method=r.method, options=r.options, stage='finetuned', iterations=n)
+        if tuned: rows.append(dict(method=method, iterations=n, psnr=mean_score(tuned)))
+    return rows
+
+def lengths_table(records:list[Record], cut:str='50')->pd.DataFrame:     # method, iterations, psnr (dB, seeds' mean)
+    "What longer fine-tuning brings; after 0 iterations, repaired where the method repairs"
+    tuned = [r for r in records if r.method == 'pruning_aware' and r.stage == 'finetuned']
+    aware = {r.iterations for r in tuned}      # that is another comparison
+    dense = [r for r in records if r.method == 'dense' and r.iterations not in aware]
+    lengths = sorted({r.iterations for r in dense})
+    rows = [dict(method='dense', iterations=n, psnr=mean_score(select(dense, iterations=n))) for n in lengths]
+    for method, r in told_apart(records, cut).items(): rows += _lengths_of(method, r, [n for n in lengths if n])
     return pd.DataFrame(rows)
 
 # %% ../nbs/43_tables.ipynb #77e60ec9
 def latex_text(text:str)->str:
-    "Plain text, safe in LaTeX; what stands before a number is a minus, not a hyphen"
-    return re.sub(r'(?<![\w-])-(?=\d)', '$-$', re.sub(r'([_%&#${}])', r'\\\1', re.sub(r'[\\^~]', ' ', text)))
+    "Plain text, safe in LaTeX; a hyphen before a number becomes a minus"
+    text = re.sub(r'[\\^~]', ' ', text)
+    text = re.sub(r'([_%&#${}])', r'\\\1', text)
+    return re.sub(r'(?<![\w-])-(?=\d)', '$-$', text)
 
-def _latex_row(cells)->str: return ' & '.join(cells) + r' \tabularnewline'      # unlike \\, it also ends a row of ragged paragraphs
+# \tabularnewline, as \\ does not end a row of ragged paragraphs
+def _latex_row(cells)->str: return ' & '.join(cells) + r' \tabularnewline'
 
 def _shared_headings(headings)->list[str]:
     "The row of headings that columns share, and the rules under them"
@@ -472,42 +609,55 @@ def _shared_headings(headings)->list[str]:
     return [_latex_row(over), rules] if rules else []
 
 def tabular(align:str,                           # LaTeX column specification
-            headings:list[tuple[str, str]],      # of each column: what it shares with its neighbours ('' for nothing), and its own
+            headings:list[tuple[str, str]],      # of each column: shared with its neighbours ('' for none), and its own
             sections:list[list[list[str]]],      # sections of rows of cells; LaTeX
             between:str=r'\midrule',             # sections
            )->str:
     "A booktabs tabular"
     body = f'\n{between}\n'.join('\n'.join(map(_latex_row, section)) for section in sections)
     own = _latex_row(latex_text(name) for _, name in headings)
-    lines = [rf'\begin{{tabular}}{{{align}}}', r'\toprule', *_shared_headings(headings), own, r'\midrule', body, r'\bottomrule', r'\end{tabular}']
+    head = [r'\toprule', *_shared_headings(headings), own, r'\midrule']
+    lines = [rf'\begin{{tabular}}{{{align}}}', *head, body, r'\bottomrule', r'\end{tabular}']
     return '\n'.join(lines) + '\n'
 
 # %% ../nbs/43_tables.ipynb #a509df8d
 def shown(row, names:Iterable[str])->list[str]: return [latex_text(COLUMNS[name].format(row[name])) for name in names]
 
+def _section(rows:pd.DataFrame, first:str, name:Callable, columns:Iterable[str])->list[list[str]]:
+    "Rows as cells of LaTeX; the first of them says what they share"
+    cells = [[name(row), *shown(row, columns)] for _, row in rows.iterrows()]
+    return [[first if i == 0 else '', *row] for i, row in enumerate(cells)]
+
+def _narrow(gap:str, text:str)->str: return rf'\setlength{{\tabcolsep}}{{{gap}}}' + '\n' + text
+
 def lines_latex(table:pd.DataFrame, how:Table)->str:
     "Lines of a sweep in LaTeX, a section for each share; what did best on validation clips in bold"
-    def name(row): return rf'\textbf{{{latex_text(row.network)}}}' if row.chosen else latex_text(row.network)
-    def section(cut, rows): return [[rf'$-${cut}\,\%' if i == 0 else '', name(row), *shown(row, how.columns)] for i, (_, row) in enumerate(rows.iterrows())]
-    sections = [section(cut, rows) for cut, rows in table.groupby('cut', sort=False)]
-    headings = [('', how.first), ('', how.names), *(COLUMNS[name].heading for name in how.columns)]
-    return rf'\setlength{{\tabcolsep}}{{{how.gap}}}' + '\n' + tabular('@{}ll' + 'r'*len(how.columns) + '@{}', headings, sections)
+    def name(row):
+        text = latex_text(row.network)
+        return rf'\textbf{{{text}}}' if row.chosen else text
 
+    sections = [_section(rows, rf'$-${cut}\,\%', name, how.columns) for cut, rows in table.groupby('cut', sort=False)]
+    headings = [('', how.first), ('', how.names), *(COLUMNS[name].heading for name in how.columns)]
+    return _narrow(how.gap, tabular('@{}ll' + 'r'*len(how.columns) + '@{}', headings, sections))
+
+# %% ../nbs/43_tables.ipynb #83fc4f41
 def original_latex(table:pd.DataFrame)->str:
     "Table 1 or 2 in LaTeX; a rule between sources"
     numeric = [name for name in table if name in COLUMNS]
-    def section(rows): return [[latex_text(row.source) if i == 0 else '', latex_text(row.network), *shown(row, numeric)] for i, (_, row) in enumerate(rows.iterrows())]
-    sections = [section(rows) for _, rows in table.groupby('source', sort=False)]
+    def name(row): return latex_text(row.network)
+    by_source = table.groupby('source', sort=False)
+    sections = [_section(rows, latex_text(source), name, numeric) for source, rows in by_source]
     headings = [('', ''), ('', ''), *(COLUMNS[name].heading for name in numeric)]
-    return r'\setlength{\tabcolsep}{4.5pt}' + '\n' + tabular('@{}ll' + 'r'*len(numeric) + '@{}', headings, sections)
+    return _narrow('4.5pt', tabular('@{}ll' + 'r'*len(numeric) + '@{}', headings, sections))
 
 def ablation_latex(table:pd.DataFrame)->str:
     "The ablation in LaTeX, ratios side by side; close together, to fit one column in footnotesize"
-    ratios = table.ratio.dropna().unique()
-    wide = {name: table[table.ratio > 0].pivot(index='part', columns='ratio', values=name) for name in ('psnr', 'macs_removed')}
+    ratios, pruned = table.ratio.dropna().unique(), table[table.ratio > 0]
     def across(text): return rf'\multicolumn{{{len(ratios)}}}{{c}}{{{text}}}'
-    floor = [[row.part, across(decibel(row.psnr)), across('--')] for row in table[table.ratio.isna()].itertuples()]
-    parts = [[part, *(COLUMNS[name].format(value) for name, values in wide.items() for value in values.loc[part])]
-             for part in table.part[table.ratio > 0].unique()]
-    headings = [('', '')] + [(group, f'{_percent(ratio)}%') for group in ('PSNR (dB)', 'MACs cut (%)') for ratio in ratios]
-    return r'\setlength{\tabcolsep}{4pt}' + '\n' + tabular('@{}l' + 'r'*2*len(ratios) + '@{}', headings, [floor, parts])
+    references = [[row.part, across(decibel(row.psnr)), across('--')] for row in table[table.ratio.isna()].itertuples()]
+    psnr = pruned.pivot(index='part', columns='ratio', values='psnr')
+    removed = pruned.pivot(index='part', columns='ratio', values='macs_removed')
+    parts = [[part, *map(decibel, psnr.loc[part]), *map(percent, removed.loc[part])] for part in pruned.part.unique()]
+    shares = [f'{_percent(ratio)}%' for ratio in ratios]
+    headings = [('', '')] + [(group, share) for group in ('PSNR (dB)', 'MACs cut (%)') for share in shares]
+    return _narrow('4pt', tabular('@{}l' + 'r'*2*len(ratios) + '@{}', headings, [references, parts]))

@@ -17,8 +17,8 @@ import pandas as pd
 from .files import InputError, replacing
 from .records import Record
 from .tables import (
-    ABLATION, PAPER, ablated, ablation_table, aware_table, compare, cut_of, decibel, dense_record, describe, lengths_table,
-    psnr_by_frame, results, swept, told_apart, weights_table)
+    ABLATION, PAPER, ablated, ablation_table, aware_table, compare, cut_of, decibel, dense_record, describe,
+    lengths_table, psnr_by_frame, results, swept, told_apart, weights_table)
 
 # %% ../nbs/44_figures.ipynb #bc1e48c8
 PRINT_STYLE = {'font.size': 7, 'axes.titlesize': 7, 'axes.labelsize': 7, 'xtick.labelsize': 6.5, 'ytick.labelsize': 6.5,
@@ -26,13 +26,15 @@ PRINT_STYLE = {'font.size': 7, 'axes.titlesize': 7, 'axes.labelsize': 7, 'xtick.
                'xtick.major.width': 0.6, 'ytick.major.width': 0.6}     # for `plt.rc_context`
 LOOKS = {'per layer': dict(color='#0072B2', marker='o'), 'global': dict(color='#D55E00', marker='^'),
          'pruned': dict(color='#0072B2', marker='o'), 'best': dict(color='#009E73', marker='s')}
-PART_LOOKS = dict(flow=dict(color='#56B4E9', marker='v'), inner=dict(color='#009E73', marker='s'), stream=dict(color='#CC79A7', marker='^'),
-                  tail=dict(color='#E69F00', marker='D'), aligned=dict(color='black', marker='o'), misaligned=dict(color='#D55E00', marker='X'))
+PART_LOOKS = dict(flow=dict(color='#56B4E9', marker='v'), inner=dict(color='#009E73', marker='s'),
+                  stream=dict(color='#CC79A7', marker='^'), tail=dict(color='#E69F00', marker='D'),
+                  aligned=dict(color='black', marker='o'), misaligned=dict(color='#D55E00', marker='X'))
 METHOD_LOOKS = (dict(color='#0072B2', marker='o'), dict(color='#D55E00', marker='^'), dict(color='#009E73', marker='s'),
                 dict(color='#CC79A7', marker='D'), dict(color='#E69F00', marker='v'), dict(color='#56B4E9', marker='P'),
                 dict(color='0.5', marker='X'))
-RARE = dict(color='0.6', marker='x')     # methods at one share only would fill the legend
+RARE = dict(color='0.6', marker='x')     # methods at one share only: they would fill the legend
 
+# %% ../nbs/44_figures.ipynb #123d8c7c
 def _draw_references(ax, psnr):
     "Dense and bicubic, where `psnr` has them, as horizontal lines"
     for name, look in (('dense', dict(color='0.25', ls=':')), ('bicubic', dict(color='0.6', ls='-.'))):
@@ -40,10 +42,11 @@ def _draw_references(ax, psnr):
 
 def _draw_legend(ax, ncols:int):
     "A legend below the whole figure, of what `ax` shows"
-    ax.figure.legend(*ax.get_legend_handles_labels(), loc='outside lower center', ncols=ncols, frameon=False, handlelength=2, columnspacing=0.9)
+    ax.figure.legend(*ax.get_legend_handles_labels(), loc='outside lower center', ncols=ncols,
+                     frameon=False, handlelength=2, columnspacing=0.9)
 
 def _ticks(ratios:pd.Series)->list[float]:
-    "Each pruned ratio once, in percent, but those that would stand on the one before"
+    "Each pruned ratio once, in percent, without those whose labels would overlap"
     every = sorted({float(f'{100*ratio:g}') for ratio in ratios if ratio > 0})
     ticks = every[:1]
     for tick in every[1:]:
@@ -75,7 +78,8 @@ def _draw_comparison(axes, records, kind, column, xlabel):
     for ax, (source, rows) in zip(axes, table.groupby('source', sort=False)):
         for name, curve in rows.groupby(curves, sort=False):
             shown = name if name in names else names[0]              # the paper's is drawn like the first of ours
-            _draw_curve(ax, curve, column, f'{shown}, ' if len(names) > 1 else '', LOOKS[shown])
+            label = f'{shown}, ' if len(names) > 1 else ''
+            _draw_curve(ax, curve, column, label, LOOKS[shown])
         _draw_references(ax, rows.set_index('network').psnr)
         ax.set(title=source, xlabel=xlabel, ylabel='PSNR (dB)')
         if column == 'ratio': ax.set(xticks=_ticks(rows.ratio))
@@ -93,46 +97,58 @@ def draw_structured(axes, records:list[Record]):       # likewise
 
 # %% ../nbs/44_figures.ipynb #1d94e0e5
 def draw_ablation(axes, records:list[Record]):         # two matplotlib axes
-    "PSNR right after pruning parts of the network: against the share of their filters, and frame by frame at the least share"
+    """PSNR right after pruning parts of the network:
+    against the share of their filters, and frame by frame at the smallest share"""
     ax, over_time = axes
-    table, runs = ablation_table(records), ablated(records)
+    table = ablation_table(records)
     for part, look in PART_LOOKS.items():
         curve = table[table.part == ABLATION[part]]
         ax.plot(100*curve.ratio, curve.psnr, **look, label=ABLATION[part])
     _draw_references(ax, table.psnr)
-    ax.set(title='whole clips', xlabel='filters removed (%)', ylabel='PSNR before fine-tuning (dB)', xticks=_ticks(table.ratio))
-    dense, least = psnr_by_frame([dense_record(records)]), table.ratio.min()
-    over_time.plot(dense, color='0.25', ls=':', lw=0.8)
-    for part in ('aligned', 'misaligned'):
-        if (part, least) in runs: over_time.plot(psnr_by_frame(runs[part, least]), **PART_LOOKS[part] | dict(marker=None))
-    over_time.set(title=f'{100*least:g} % of filters', xlabel='frame', ylabel='PSNR (dB)')
-    over_time.xaxis.get_major_locator().set_params(integer=True)
+    ax.set(title='whole clips', xlabel='filters removed (%)', ylabel='PSNR before fine-tuning (dB)')
+    ax.set(xticks=_ticks(table.ratio))
+    _draw_parts_over_time(over_time, records, table.ratio.min())
     _draw_legend(ax, 3)
+
+def _draw_parts_over_time(ax, records, share):
+    "PSNR frame by frame with a share of all filters removed, aligned and not"
+    runs = ablated(records)
+    ax.plot(psnr_by_frame([dense_record(records)]), color='0.25', ls=':', lw=0.8)
+    for part in ('aligned', 'misaligned'):
+        look = PART_LOOKS[part] | dict(marker=None)
+        if (part, share) in runs: ax.plot(psnr_by_frame(runs[part, share]), **look)
+    ax.set(title=f'{100*share:g} % of filters', xlabel='frame', ylabel='PSNR (dB)')
+    ax.xaxis.get_major_locator().set_params(integer=True)
 
 # %% ../nbs/44_figures.ipynb #6dc1b387
 def front(points:pd.DataFrame)->pd.DataFrame:     # columns ms and psnr
-    "Those that none beats in both, by time"
+    "The Pareto front, by time: points that no other beats in both"
     by_time = points.sort_values(['ms', 'psnr'], ascending=[True, False])
     return by_time[by_time.psnr > by_time.psnr.cummax().shift(fill_value=-np.inf)]
 
 def timed_points(records:list[Record], machine:str)->pd.DataFrame:
-    "Dense and every fine-tuned network of the sweep that was timed on a machine: method, share of the MACs kept, ms per frame, psnr (dB, mean over seeds)"
-    dense, rows = dense_record(records), []
+    """Dense and every fine-tuned network of the sweep that was timed on a machine:
+    method, share of the MACs kept, ms per frame, psnr (dB, mean over seeds)"""
+    dense, rows, dense_ms = dense_record(records), [], []
     for r in swept(records):
         times = [x.cost.speedup[machine] for x in r.stages['finetuned'] if x.cost and machine in x.cost.speedup]
-        if times: rows.append(dict(method=describe(r.method, r.options), kept=r.cost.macs/dense.cost.macs, ms=times[0].ms,
-                                   psnr=r.psnr('finetuned'), dense_ms=times[0].dense_ms))
-    if not rows: raise InputError(f'{dense.profile}: no network of its sweep was timed on {machine}; run the report again.')
-    as_dense = dict(method='dense', kept=1.0, ms=float(np.median([row['dense_ms'] for row in rows])), psnr=dense.scores.psnr)
-    return pd.DataFrame([as_dense, *rows]).drop(columns='dense_ms')
+        if not times: continue
+        about = dict(method=describe(r.method, r.options), kept=r.cost.macs/dense.cost.macs)
+        rows.append(about | dict(ms=times[0].ms, psnr=r.psnr('finetuned')))
+        dense_ms.append(times[0].dense_ms)
+    if not rows:
+        raise InputError(f'{dense.profile}: no network of its sweep was timed on {machine}; run the report again.')
+    first = dict(method='dense', kept=1.0, ms=float(np.median(dense_ms)), psnr=dense.scores.psnr)
+    return pd.DataFrame([first, *rows])
 
 def timed_machines(records:list[Record])->list[str]:
     "Where networks of the sweep were timed, such as 'cpu-float32'"
-    return sorted({machine for r in swept(records) for x in r.stages['finetuned'] if x.cost for machine in x.cost.speedup}, reverse=True)
+    costs = [x.cost for r in swept(records) for x in r.stages['finetuned'] if x.cost]
+    return sorted({machine for cost in costs for machine in cost.speedup}, reverse=True)
 
 # %% ../nbs/44_figures.ipynb #d7969a83
 def _rare(methods:pd.Series)->pd.Series:
-    "Methods that are there at one share only share a name, where they are many"
+    "Methods measured at a single share get one common name, where there are many"
     once = methods.map(methods.value_counts()).eq(1) & methods.ne('dense')
     return methods.where(~once, 'at one share only') if once.sum() > 3 else methods
 
@@ -143,22 +159,31 @@ def draw_pareto(ax, records:list[Record], machine:str='cpu-float32'):     # as i
     ax.plot(best.ms, best.psnr, color='0.75', lw=1, zorder=1, drawstyle='steps-post')
     looks = chain([dict(color='black', marker='*', markersize=7)], cycle(METHOD_LOOKS))       # dense comes first
     for look, (method, rows) in zip(looks, points.groupby(_rare(points.method), sort=False)):
-        ax.plot(rows.ms, rows.psnr, ls='', label=method, **(RARE if method == 'at one share only' else look))
+        if method == 'at one share only': look = RARE
+        ax.plot(rows.ms, rows.psnr, ls='', label=method, **look)
     ax.set(title=machine.replace('-', ', '), xlabel='ms per frame', ylabel='PSNR (dB)')
     ax.margins(0.1)
 
 # %% ../nbs/44_figures.ipynb #69d641a1
+def _draw_sizes(ax, rows, method, look):
+    "One method; a line where it has several sizes"
+    rare = method == 'at one share only'
+    style = '-' if len(rows) > 1 and not rare else ''
+    if rare: look = RARE
+    ax.plot(rows.megabytes, rows.psnr_finetuned, label=method, ls=style, **look)
+
 def draw_bytes(ax, records:list[Record]):
-    "PSNR of fine-tuned networks with weights at zero against the file on disk; the dense network in half precision, and compressed"
+    """PSNR of fine-tuned networks with weights at zero against the file on disk;
+    the dense network in half precision, and compressed"""
     dense, table = dense_record(records), weights_table(records)
-    methods = _rare(table.network.str.replace(r', at most [\d.]+%[^,]*', '', regex=True))                # a limit is a detail of a share
+    # one curve a method, whatever it allows a layer to lose
+    methods = _rare(table.network.str.replace(r', at most [\d.]+%[^,]*', '', regex=True))
     for look, (method, rows) in zip(cycle(METHOD_LOOKS), table.groupby(methods, sort=False)):
-        rows, rare = rows.sort_values('megabytes'), method == 'at one share only'
-        label = method.replace(', repaired', ',\nrepaired')                # the legend is as wide as the figure
-        ax.plot(rows.megabytes, rows.psnr_finetuned, label=label, ls='-' if len(rows) > 1 and not rare else '', **(RARE if rare else look))
+        _draw_sizes(ax, rows.sort_values('megabytes'), method, look)
     star = dict(color='black', marker='*', markersize=7, ls='')
     ax.plot(dense.cost.bytes/1e6, dense.scores.psnr, label='dense, half precision', **star)
-    if dense.cost.bytes_compressed: ax.plot(dense.cost.bytes_compressed/1e6, dense.scores.psnr, mfc='white', label='dense, compressed', **star)
+    compressed = dense.cost.bytes_compressed
+    if compressed: ax.plot(compressed/1e6, dense.scores.psnr, mfc='white', label='dense, compressed', **star)
     ax.set(xlabel='file (MB)', ylabel='PSNR (dB)')
     ax.set_xlim(left=0)
     ax.margins(y=0.1)
@@ -169,11 +194,12 @@ def _length_ticks(iterations)->list[int]:
     "Those whose labels would not touch"
     ticks = []
     for n in sorted(set(iterations)):
-        if not ticks or not ticks[-1] or n >= 2.5*ticks[-1]: ticks.append(n)
+        if not ticks or n >= 2.5*ticks[-1]: ticks.append(n)
     return ticks
 
 def _draw_lengths(ax, table, looks, cut):
-    for method, rows in table.groupby('method', sort=False): ax.plot(rows.iterations, rows.psnr, label=method, **looks[method])
+    for method, rows in table.groupby('method', sort=False):
+        ax.plot(rows.iterations, rows.psnr, label=method, **looks[method])
     ticks = _length_ticks(table.iterations)
     ax.set_xscale('symlog', linthresh=max(min(ticks[1:], default=1), 1), linscale=0.5)
     ax.set_xticks(ticks, [f'{n//1000}k' if n and n % 1000 == 0 else str(n) for n in ticks], minor=False)
@@ -181,14 +207,17 @@ def _draw_lengths(ax, table, looks, cut):
     ax.margins(0.08)
     ax.set(xlabel='iterations', ylabel='PSNR (dB)', title=f'$-${cut} % of MACs')
 
-def draw_lengths(axes, records:list[Record], cut:str='50'):     # two matplotlib axes; percent of the MACs that is removed
-    "PSNR against iterations of fine-tuning, and what is lost frame by frame: one-shot (dashed) and fine-tuned"
+def draw_lengths(axes,                    # two matplotlib axes
+                 records:list[Record],
+                 cut:str='50',            # percent of the MACs that is removed
+                ):
+    "PSNR against iterations of fine-tuning, and the loss frame by frame: one-shot (dashed) and fine-tuned"
     ax, over_time = axes
-    told = told_apart(records, cut)
-    looks = dict(zip(['dense', *told], (dict(color='0.25', marker='*', ls=':'), *METHOD_LOOKS)))
+    compared = told_apart(records, cut)
+    looks = dict(zip(['dense', *compared], (dict(color='0.25', marker='*', ls=':'), *METHOD_LOOKS)))
     _draw_lengths(ax, lengths_table(records, cut), looks, cut)
     dense = psnr_by_frame([dense_record(records)])
-    for method, r in told.items():
+    for method, r in compared.items():
         for stage, style in (('pruned', '--'), ('finetuned', '-')):
             over_time.plot(dense - psnr_by_frame(r.stages[stage]), **looks[method] | dict(marker=None, ls=style))
     over_time.set(xlabel='frame', ylabel='drop (dB)', title='frame by frame')
@@ -197,9 +226,12 @@ def draw_lengths(axes, records:list[Record], cut:str='50'):     # two matplotlib
 
 # %% ../nbs/44_figures.ipynb #7a978182
 def _watched(records, cut)->dict:
-    "What was seen of the best line at a share while it was trained"
-    there = [r for r in results(records, lambda method, options: method == 'pruning_aware') if cut_of(r.options) == cut and r.stages['regularised']]
-    if not there: raise InputError(f'{records[0].profile}: no pruning-aware training at -{cut} % of the MACs; run the report again.')
+    "What was recorded during the training of the best line at a share"
+    found = results(records, lambda method, options: method == 'pruning_aware')
+    there = [r for r in found if cut_of(r.options) == cut and r.stages['regularised']]
+    if not there:
+        raise InputError(f'{records[0].profile}: no pruning-aware training at -{cut} % of the MACs; '
+                         'run the report again.')
     best = [r for r in there if r.stages['regularised'][0].chosen] or there
     return best[0].stages['regularised'][0].env['training']['view']
 
@@ -210,19 +242,29 @@ def _draw_view(ax, view, cut):
     ax.set(xlabel='iteration', ylabel='length, of its start', title=f'$-${cut} % of MACs', ylim=(0, None))
     ax.legend(frameon=False)
 
-def draw_aware(axes, records:list[Record], cut:str='50'):     # two matplotlib axes; percent of the MACs that is removed, on the left
-    "Lengths of filters over the iterations of the best line, as shares of those at the start (the band: up to the longest that is to go); and PSNR right after surgery against what is removed"
-    ax, after = axes
-    _draw_view(ax, _watched(records, cut), cut)
+def _draw_after_surgery(ax, records):
+    "PSNR right after surgery against what is removed; of the lines those that were run at most shares"
     table, dense = aware_table(records), dense_record(records).scores.psnr
-    shares = table[~table.network.str.startswith('one-shot')].groupby('network', sort=False).cut.nunique()
-    names = ['one-shot', 'one-shot, repaired', *[*shares[shares == shares.max()].index][:4]]      # those at most shares
-    for look, name in zip(cycle(METHOD_LOOKS), names):
+    aware = table[~table.network.str.startswith('one-shot')]
+    shares = aware.groupby('network', sort=False).cut.nunique()
+    most = list(shares[shares == shares.max()].index)
+    for look, name in zip(cycle(METHOD_LOOKS), ['one-shot', 'one-shot, repaired', *most[:4]]):
         rows = table[table.network == name]
         psnr = dense - (rows.drop_after_repair if 'repaired' in name else rows.drop_after)
-        if psnr.notna().any(): after.plot(rows.cut.astype(float), psnr, label=name.replace(', ', ',\n'), **look)
-    after.set(xlabel='% of MACs removed', ylabel='PSNR, not fine-tuned (dB)', title='right after surgery')
-    after.legend(frameon=False, handlelength=1, loc='center right')
+        if psnr.notna().any(): ax.plot(rows.cut.astype(float), psnr, label=name.replace(', ', ',\n'), **look)
+    ax.set(xlabel='% of MACs removed', ylabel='PSNR, not fine-tuned (dB)', title='right after surgery')
+    ax.legend(frameon=False, handlelength=1, loc='center right')
+
+# %% ../nbs/44_figures.ipynb #e48376b6
+def draw_aware(axes,                    # two matplotlib axes
+               records:list[Record],
+               cut:str='50',            # percent of the MACs that is removed, on the left
+              ):
+    """Lengths of filters over the iterations of the best line, as shares of those at the start
+    (the band: up to the longest that is to go); and PSNR right after surgery against what is removed"""
+    ax, after = axes
+    _draw_view(ax, _watched(records, cut), cut)
+    _draw_after_surgery(after, records)
 
 # %% ../nbs/44_figures.ipynb #05683165
 def _draw_parts(ax, layers):
@@ -237,23 +279,30 @@ def _draw_parts(ax, layers):
         ax.text(np.mean(found), 1.02, name, transform=ax.get_xaxis_transform(), ha='center', va='bottom')
 
 def draw_sensitivity(ax, scan:pd.DataFrame):     # from `weights.sensitivity`
-    "What the picture loses without a share of one layer's weights, layer by layer in their order, a line for each share"
+    "PSNR lost without a share of one layer's weights, layer by layer in their order, a line for each share"
     from matplotlib import colormaps
-    layers, colors = list(dict.fromkeys(scan.layer)), colormaps['viridis'](np.linspace(0.85, 0.1, scan.sparsity.nunique()))
+    layers = list(dict.fromkeys(scan.layer))
+    colors = colormaps['viridis'](np.linspace(0.85, 0.1, scan.sparsity.nunique()))
     for color, (sparsity, rows) in zip(colors, scan.groupby('sparsity')):
         lost = rows.set_index('layer').loc[layers, 'drop']
         ax.step(range(len(layers)), lost, where='mid', color=color, lw=0.9, label=f'{100*sparsity:g} %')
     _draw_parts(ax, layers)
     ax.set_yscale('symlog', linthresh=0.01)
     ax.set(xlabel='layer', ylabel='drop (dB)', xlim=(-0.5, len(layers) - 0.5))
-    ax.legend(title='of its weights', loc='upper center', bbox_to_anchor=(0.5, -0.28), ncols=5, frameon=False, columnspacing=1, handlelength=1.2)
+    ax.legend(title='of its weights', loc='upper center', bbox_to_anchor=(0.5, -0.28), ncols=5,
+              frameon=False, columnspacing=1, handlelength=1.2)
 
 # %% ../nbs/44_figures.ipynb #7b4caf12
 BACKENDS = {'plain': ('eager, float32', '0.75'), 'autocast, bfloat16': ("torch's autocast, bfloat16", '0.55'),
             'fast': ('fast path, float32', '#56B4E9'), 'fast, bfloat16': ('fast path, bfloat16', '#0072B2'),
             'fast, float16': ('fast path, float16', '#009E73')}
 
-def draw_upscale(ax, table:pd.DataFrame, of:str=''):     # from `paper.upscale_table`; 'gpu_' for what was measured on a GPU
+def _milliseconds(ms:float)->str: return f'{ms:,.0f}' if ms >= 100 else f'{ms:.3g}'
+
+def draw_upscale(ax,
+                 table:pd.DataFrame,    # from `paper.upscale_table`
+                 of:str='',             # 'gpu_' for what was measured on a GPU
+                ):
     "How many times faster than eager each network runs, network by network; the pruned one against the dense one"
     networks = list(dict.fromkeys(table.network))
     names = [way for way in BACKENDS if table[table.way == way][f'{of}ms'].notna().any()]
@@ -264,7 +313,7 @@ def draw_upscale(ax, table:pd.DataFrame, of:str=''):     # from `paper.upscale_t
         label, colour = BACKENDS[name]
         ax.barh(places, rows[f'{of}times_faster'], 0.9*height, color=colour, label=label)
         for place, times, ms in zip(places, rows[f'{of}times_faster'], rows[f'{of}ms']):
-            ax.text(times, place, f" {times:.1f}x, {f'{ms:,.0f}' if ms >= 100 else f'{ms:.3g}'} ms", va='center', fontsize=5.5)
+            ax.text(times, place, f' {times:.1f}x, {_milliseconds(ms)} ms', va='center', fontsize=5.5)
     ax.set_yticks(range(len(networks)), networks)
     ax.invert_yaxis()
     ax.set(xlabel='times as fast as eager', xlim=(0, 1.28*table[f'{of}times_faster'].max()))
@@ -281,7 +330,8 @@ def draw_crops(axes,                            # matplotlib axes, at least as m
               ):
     "Figure 3: crops side by side with their labels below; axes left over stay empty"
     axes = np.ravel(axes)
-    if len(axes) < len(images): raise InputError(f'{len(images)} pictures do not fit on {len(axes)} axes; give as many axes as pictures.')
+    if len(axes) < len(images):
+        raise InputError(f'{len(images)} pictures do not fit on {len(axes)} axes; give as many axes as pictures.')
     for label, crop in images.items(): _check_crop(label, crop)
     for ax in axes[len(images):]: ax.set_axis_off()
     for ax, (label, crop) in zip(axes, images.items()):

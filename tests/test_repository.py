@@ -97,8 +97,7 @@ def test_rooms_import_only_rooms_below():
 
 
 # rooms whose cells are still longer than a reader would like; none is added
-LONG_ROOMS = {'18_checkpoints', '19_cost', '20_calibration', '21_repair', '27_training', '28_pruning_aware', '40_records', '41_profiles',
-              '42_steps', '43_tables', '44_figures', '45_paper'}
+LONG_ROOMS = {'18_checkpoints', '21_repair', '27_training', '28_pruning_aware'}
 
 
 def exported_cells():

@@ -170,7 +170,8 @@ def _draw_sizes(ax, rows, method, look):
     rare = method == 'at one share only'
     style = '-' if len(rows) > 1 and not rare else ''
     if rare: look = RARE
-    ax.plot(rows.megabytes, rows.psnr_finetuned, label=method, ls=style, **look)
+    label = method.replace(', repaired', ',\nrepaired')      # no wider than the figure
+    ax.plot(rows.megabytes, rows.psnr_finetuned, label=label, ls=style, **look)
 
 def draw_bytes(ax, records:list[Record]):
     """PSNR of fine-tuned networks with weights at zero against the file on disk;

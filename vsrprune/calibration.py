@@ -46,6 +46,7 @@ def patches(x:torch.Tensor,       # (b, c, h, w): what the layer reads
     h, w = windows.shape[2:4]
     return windows[places//(h*w), :, places//w % h, places % w].flatten(1)
 
+# %% ../nbs/20_calibration.ipynb #0564785d
 def outputs_at(out:torch.Tensor,      # (b, c, h, w): what a layer writes
                places:torch.Tensor,   # (n,), as for `patches`
               )->torch.Tensor:        # (n, c)
@@ -237,6 +238,7 @@ def _solve(xx, xr, alive:torch.Tensor|None=None)->torch.Tensor:
         change[lives, filter] = torch.cholesky_solve(xr[lives, filter, None], root)[:, 0]
     return change
 
+# %% ../nbs/20_calibration.ipynb #ad8b4952
 def _set_weights(conv, matrix):
     "The other way round from `matrix_of`, in place"
     taps = conv.weight[0].numel()
@@ -343,6 +345,7 @@ def _wide_clip(pair, frames, side, contrast)->torch.Tensor:
     clip = torch.from_numpy(np.ascontiguousarray(lq)).permute(0, 3, 1, 2)[None].float()/255
     return (0.5 + contrast*(clip - 0.5)).clamp(0, 1)
 
+# %% ../nbs/20_calibration.ipynb #85d79bfe
 def wide_clips(pairs:list[Pair],    # of the training side
                count:int=3,         # of clips, evenly spaced among them
                frames:int=LONG,     # of each, played back and forth; the first has `LONGER` times as many

@@ -16,6 +16,7 @@ import lzma
 import math
 import pickle
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -31,26 +32,27 @@ from torch.nn.utils import parametrize
 from .basicvsr import BasicVSR, FlowWidths, Plan
 from .catalogue import CATALOGUE, resolve
 from .catalogue import sha256 as file_sha256
-from .flow import LEVELS, SPyNet, spynet_widths
 from .files import Document, InputError, check_output, replacing
+from .flow import LEVELS, SPyNet, spynet_widths
 
 # %% ../nbs/18_checkpoints.ipynb #afbc33ba
-# (in their names, in ours), tried in this order; the last two serve files of a bare SPyNet
+# (a pattern of their names, ours), applied in this order
 RENAMES = (
     (r'^((module|generator|generator_ema|netG|model|params)\.)+', ''),            # wrappers, also in each other
-    (r'basic_module\.(\d)\.basic_module\.(\d)\.conv\.', lambda m: f'levels.{m[1]}.{2*int(m[2])}.'),   # MMagic numbers convolutions
-    (r'basic_module\.(\d)\.basic_module\.(\d)\.', r'levels.\1.\2.'),              # BasicSR numbers convolutions and ReLUs
+    (r'basic_module\.(\d)\.basic_module\.(\d)\.conv\.',                           # MMagic numbers convolutions
+     lambda m: f'levels.{m[1]}.{2*int(m[2])}.'),
+    (r'basic_module\.(\d)\.basic_module\.(\d)\.', r'levels.\1.\2.'),              # BasicSR counts ReLUs as well
     (r'^(backward|forward)_(?:trunk|resblocks)\.main\.0\.', r'\1_trunk.first.'),
     (r'^(backward|forward)_(?:trunk|resblocks)\.main\.2\.', r'\1_trunk.blocks.'),
     (r'^upsample(\d)\.upsample_conv\.', r'upconv\1.'),
 )
 BOOKKEEPING = ('step_counter', 'steps')      # training buffers of MMagic that are not part of the network
-AVERAGED = re.compile(r'^(module\.)?generator_ema\.')      # MMagic's averaged weights, beside those they are averages of
+AVERAGED = re.compile(r'^(module\.)?generator_ema\.')      # MMagic's averaged weights, saved next to the plain ones
 
 def our_names(params:dict)->dict:
-    "The same tensors under our names, averaged weights where there are some; training buffers are left out"
+    "The same tensors under our names; averaged weights where there are any, no training buffers"
     renamed = {}
-    if any(map(AVERAGED.match, params)): params = {name: value for name, value in params.items() if AVERAGED.match(name)}
+    if any(map(AVERAGED.match, params)): params = {name: v for name, v in params.items() if AVERAGED.match(name)}
     for name, value in params.items():
         for theirs, ours in RENAMES: name = re.sub(theirs, ours, name)
         if name not in BOOKKEEPING: renamed[name] = value
@@ -59,102 +61,149 @@ def our_names(params:dict)->dict:
 # %% ../nbs/18_checkpoints.ipynb #ca9eb117
 Layout = Literal['basicsr', 'mmagic']
 
+def _flow_name_in_mmagic(m): return f'basic_module.{m[1]}.basic_module.{int(m[2])//2}.conv.'
+
+# (a pattern of our names, theirs), applied in this order
+_TO_BASICSR = (
+    (r'levels\.(\d)\.(\d)\.', r'basic_module.\1.basic_module.\2.'),
+    (r'ward_trunk\.first\.', 'ward_trunk.main.0.'),
+    (r'ward_trunk\.blocks\.', 'ward_trunk.main.2.'),
+)
+_TO_MMAGIC = (
+    (r'levels\.(\d)\.(\d)\.', _flow_name_in_mmagic),
+    (r'ward_trunk\.first\.', 'ward_resblocks.main.0.'),
+    (r'ward_trunk\.blocks\.', 'ward_resblocks.main.2.'),
+    (r'upconv(\d)\.', r'upsample\1.upsample_conv.'),
+    (r'^', 'generator.'),
+)
+
 def their_names(params:dict, layout:Layout)->dict:
     "The same tensors under BasicSR's or MMagic's names"
-    mmagic = layout == 'mmagic'
-    part = 'resblocks' if mmagic else 'trunk'
-    renames = (
-        (r'levels\.(\d)\.(\d)\.', lambda m: f'basic_module.{m[1]}.basic_module.' + (f'{int(m[2])//2}.conv.' if mmagic else f'{m[2]}.')),
-        (r'ward_trunk\.first\.', f'ward_{part}.main.0.'), (r'ward_trunk\.blocks\.', f'ward_{part}.main.2.'),
-        *([(r'upconv(\d)\.', r'upsample\1.upsample_conv.'), (r'^', 'generator.')] if mmagic else []),
-    )
-    renamed = {}
+    renames, renamed = _TO_MMAGIC if layout == 'mmagic' else _TO_BASICSR, {}
     for name, value in params.items():
         for ours, theirs in renames: name = re.sub(ours, theirs, name)
         renamed[name] = value
-    return renamed | ({'step_counter': torch.zeros(1)} if mmagic else {})
+    return renamed | ({'step_counter': torch.zeros(1)} if layout == 'mmagic' else {})
 
 # %% ../nbs/18_checkpoints.ipynb #f2fec0e8
-# a layer name that only this network has -> what it is and what to do
 BRING = 'its weights do not make a BasicVSR; bring a file such as BasicVSR_REDS4-543c8261.pth'
+# a layer name that only this network has -> what it is and what to do
 RELATIVES = (
     ('image_cleaning', 'RealBasicVSR, whose BasicVSR expects frames that were cleaned before; bring a plain BasicVSR'),
-    ('deform_align', f'BasicVSR++: {BRING}'), ('cpu_cache', f'BasicVSR++: {BRING}'),
-    ('edvr.', f'IconVSR: {BRING}'), ('backward_fusion', f'IconVSR: {BRING}'),
-    ('pcd_align', f'EDVR: {BRING}'), ('rdb1', f'ESRGAN, a network for single images: {BRING}'), ('relative_position_bias_table', f'a Swin transformer (VRT, SwinIR): {BRING}'),
-    ('gamma', "the training state of a pruning method (SSL, ASSL); save the weights of the pruned network itself there, by torch.save(model.state_dict(), 'weights.pth')"),
+    ('deform_align', f'BasicVSR++: {BRING}'),
+    ('cpu_cache', f'BasicVSR++: {BRING}'),
+    ('edvr.', f'IconVSR: {BRING}'),
+    ('backward_fusion', f'IconVSR: {BRING}'),
+    ('pcd_align', f'EDVR: {BRING}'),
+    ('rdb1', f'ESRGAN, a network for single images: {BRING}'),
+    ('relative_position_bias_table', f'a Swin transformer (VRT, SwinIR): {BRING}'),
+    ('gamma', 'the training state of a pruning method (SSL, ASSL); save the weights of the pruned network itself '
+              "there, by torch.save(model.state_dict(), 'weights.pth')"),
 )
 
 def _relative(names)->str:
     "Which relative of BasicVSR weights of these names belong to; empty if none shows"
     return next((network for clue, network in RELATIVES if any(clue in name for name in names)), '')
 
+# %% ../nbs/18_checkpoints.ipynb #77dfccdc
 def _identify(names)->str:
     "What network weights of these names probably belong to"
     if relative := _relative(names): return f'this looks like {relative}'
     return f"its first layers are {', '.join(sorted(names)[:3])}"
 
-def _fit(model, params, where):
-    "Raise `InputError` saying which layers do not fit and what network the file probably holds"
+# %% ../nbs/18_checkpoints.ipynb #fe4ee93a
+def _misfits(model, params)->list[str]:
+    "What keeps weights from fitting a network, a phrase each"
     wanted = model.state_dict()
-    missing, extra = sorted(wanted.keys() - params.keys()), sorted(params.keys() - wanted.keys())
-    shapes = [n for n in wanted.keys() & params.keys() if wanted[n].shape != params[n].shape]
-    complaints = [f"{len(names)} {what} (first: {names[0]})" for names, what in
-                  ((missing, 'missing'), (extra, 'unknown'), (sorted(shapes), 'of another shape')) if names]
-    if complaints:
-        raise InputError(f"{where}: layers do not fit {type(model).__name__}: {', '.join(complaints)}{f'; {_identify(params)}' if extra else ''}.")
+    reshaped = [n for n in wanted.keys() & params.keys() if wanted[n].shape != params[n].shape]
+    found = {'missing': wanted.keys() - params.keys(),
+             'unknown': params.keys() - wanted.keys(),
+             'of another shape': reshaped}
+    return [f'{len(names)} {what} (first: {min(names)})' for what, names in found.items() if names]
 
-def _fill(model, params, where):
+# %% ../nbs/18_checkpoints.ipynb #e749bca2
+def _check_fit(model, params, where):
+    "Raise `InputError` saying which layers do not fit and what network the file probably holds"
+    misfits = _misfits(model, params)
+    if not misfits: return
+    unknown = params.keys() - model.state_dict().keys()
+    guess = f'; {_identify(params)}' if unknown else ''
+    raise InputError(f"{where}: layers do not fit {type(model).__name__}: {', '.join(misfits)}{guess}.")
+
+def _load_weights(model, params, where):
     "Load strictly, to float32 in eval mode"
-    _fit(model, params, where)
+    _check_fit(model, params, where)
     model.load_state_dict(params)
     return model.float().eval()
 
 # %% ../nbs/18_checkpoints.ipynb #322cb0a8
-def _read_pickle(path:Path)->dict:
-    "Tensors of a `.pth`, read without running anything in it"
-    try: content = torch.load(path, map_location='cpu', weights_only=True)
+_WRAPPERS = ('params_ema', 'params', 'state_dict', 'model_state_dict', 'model', 'generator_ema', 'generator', 'netG')
+
+def _unpickle(path:Path):
+    "The content of a `.pth`, read without running anything in it"
+    try: return torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as e:
         wants = re.search(r'GLOBAL (\S+)', str(e))
-        raise InputError(f"{path}: refused: opening it would run code{f' ({wants[1]})' if wants else ''}, or it is not a checkpoint; a whole pickled model, "
-                         "as SSL's code saves, is brought by torch.save(model.state_dict(), 'weights.pth') where its code is at home.") from None
+        code = f' ({wants[1]})' if wants else ''
+        raise InputError(f"{path}: refused: opening it would run code{code}, or it is not a checkpoint; a whole "
+                         "pickled model, as SSL's code saves, is brought by "
+                         "torch.save(model.state_dict(), 'weights.pth') where its code is at home.") from None
     except Exception as e:      # one call into torch, which answers damaged files with errors of many kinds
         raise InputError(f'{path}: cannot be read; it is cut short or not a checkpoint ({type(e).__name__}).') from None
-    for key in ('params_ema', 'params', 'state_dict', 'model_state_dict', 'model', 'generator_ema', 'generator', 'netG'):
+
+# %% ../nbs/18_checkpoints.ipynb #643b7b3b
+def _is_weight(name, value)->bool:
+    return isinstance(name, str) and isinstance(value, torch.Tensor) and value.layout == torch.strided
+
+def _read_pickle(path:Path)->dict:
+    "Tensors of a `.pth` under our names"
+    content = _unpickle(path)
+    for key in _WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(key), dict): content = content[key]
-    weights = {k: v for k, v in content.items() if isinstance(k, str) and isinstance(v, torch.Tensor) and v.layout == torch.strided} if isinstance(content, dict) else {}
+    items = content.items() if isinstance(content, dict) else ()
+    weights = {name: value for name, value in items if _is_weight(name, value)}
     if not weights: raise InputError(f'{path}: holds no weights.')
     return our_names(weights)
+
+# %% ../nbs/18_checkpoints.ipynb #1c45b5f0
+def _fitting_network(params, path)->nn.Module:
+    "A BasicVSR, or a bare SPyNet, of the widths that the weights have"
+    try:
+        if f'levels.{LEVELS - 1}.0.weight' in params and 'fusion.weight' not in params:
+            return SPyNet(spynet_widths(params))
+        return BasicVSR(Plan.of_weights(params))
+    except InputError as e: raise InputError(f'{path}: {str(e).rstrip(".")}; {_identify(params)}.') from None
 
 def _load_foreign(path:Path)->nn.Module:
     "A BasicVSR or SPyNet in BasicSR's or MMagic's layout"
     params = _read_pickle(path)
-    try:
-        if f'levels.{LEVELS - 1}.0.weight' in params and 'fusion.weight' not in params: model = SPyNet(spynet_widths(params))
-        else: model = BasicVSR(Plan.of_weights(params))
-    except InputError as e: raise InputError(f'{path}: {str(e).rstrip(".")}; {_identify(params)}.') from None
+    model = _fitting_network(params, path)
     if relative := _relative(params): raise InputError(f'{path}: not a BasicVSR: {relative}.')
-    for name, value in model.state_dict().items():
-        if name.endswith(('mean', 'std')): params.setdefault(name, value)
-    return _fill(model, params, str(path))
+    constants = {name: value for name, value in model.state_dict().items() if name.endswith(('mean', 'std'))}
+    return _load_weights(model, constants | params, str(path))
 
 # %% ../nbs/18_checkpoints.ipynb #47ceacc7
 PUBLISHED = {
     '0e599677': 'BasicVSR trained on REDS, BI (MMagic)',
-    'd2d8f760': 'BasicVSR trained on Vimeo-90K, BI (MMagic)', '0154dd64': 'BasicVSR trained on Vimeo-90K, BD (MMagic)',
-    'c6c1bd09': 'SPyNet (MMagic)', '3d2a1287': 'SPyNet trained on Sintel (BasicSR)',
+    'd2d8f760': 'BasicVSR trained on Vimeo-90K, BI (MMagic)',
+    '0154dd64': 'BasicVSR trained on Vimeo-90K, BD (MMagic)',
+    'c6c1bd09': 'SPyNet (MMagic)',
+    '3d2a1287': 'SPyNet trained on Sintel (BasicSR)',
 } | {e.sha256[:8]: f'BasicVSR trained on {e.training}, {e.degradation} (BasicSR)' for e in CATALOGUE.values()}
 
 def sha256(path:str|Path)->str:     # a file, or a name of the catalogue
     "Hash of a file, by which records name the weights they were made with"
     return file_sha256(resolve(path))
 
+# %% ../nbs/18_checkpoints.ipynb #724b4aa8
 def published(path:str|Path)->str:
-    "What a published file holds, by its hash; empty for any other. Raises `InputError` where the name promises a published file and the content is another"
+    """What a published file holds, by its hash; empty for any other.
+    `InputError` where the name promises a published file and the content is another"""
     path = resolve(path)
     found, promised = sha256(path)[:8], re.search(r'-([0-9a-f]{8})$', Path(path).stem)
     if promised and promised[1] in PUBLISHED and found != promised[1]:
-        raise InputError(f'{path}: named as {PUBLISHED[promised[1]]}, but damaged or changed: its SHA-256 begins with {found}, not {promised[1]}; download it again.')
+        raise InputError(f'{path}: named as {PUBLISHED[promised[1]]}, but damaged or changed: '
+                         f'its SHA-256 begins with {found}, not {promised[1]}; download it again.')
     return PUBLISHED.get(found, '')
 
 # %% ../nbs/18_checkpoints.ipynb #49a919f6
@@ -171,90 +220,144 @@ class Header(Document):
     plan: str                  # JSON: a `Plan`, or the widths of a bare SPyNet
     provenance: str = '{}'     # JSON, free form
     coding: Literal['zstd', 'xz']|None = None                            # of a compressed file
-    sha256: Annotated[str, Field(pattern='^[0-9a-f]{64}$')]|None = None  # of all else in it
+    sha256: Annotated[str, Field(pattern='^[0-9a-f]{64}$')]|None = None  # of all else in a compressed file
 
+# %% ../nbs/18_checkpoints.ipynb #c3c7c440
 class FlowPlan(Document):
     "Widths of a bare SPyNet"
     flow: FlowWidths
 
 # %% ../nbs/18_checkpoints.ipynb #a6e080b0
-def _numbers(model)->dict[str, torch.Tensor]:
+# the checksum is ours; 8 MB hold any stream of these networks
+SQUEEZE = dict(check=lzma.CHECK_NONE,
+               filters=[dict(id=lzma.FILTER_LZMA2, preset=9 | lzma.PRESET_EXTREME, dict_size=1 << 23)])
+
+def _float_tensors(model)->dict[str, torch.Tensor]:
     "All of a network's floating-point tensors, in its order"
     return {name: value for name, value in model.state_dict().items() if value.is_floating_point()}
 
-SQUEEZE = dict(check=lzma.CHECK_NONE, filters=[dict(id=lzma.FILTER_LZMA2, preset=9 | lzma.PRESET_EXTREME, dict_size=1 << 23)])     # the checksum is ours; 8 MB hold any stream of these networks
+def _half_bits(value:torch.Tensor)->np.ndarray:
+    "Half-precision numbers as uint16; minus zero is not zero here, so that every bit comes back"
+    return value.detach().to('cpu', torch.float16).contiguous().view(torch.int16).numpy().view(np.uint16)
+
+# %% ../nbs/18_checkpoints.ipynb #23eee6f8
+def _packed_bits(layers)->np.ndarray:
+    "Booleans as bits; each layer starts on a byte of its own, since layers may resemble each other"
+    return np.concatenate([np.zeros(0, np.uint8), *map(np.packbits, layers)])
+
+def _squeeze(stream:np.ndarray)->torch.Tensor:
+    return torch.from_numpy(np.frombuffer(lzma.compress(stream.tobytes(), **SQUEEZE), np.uint8).copy())
 
 def _pack(model)->dict[str, torch.Tensor]:
-    "Four streams of bytes: which kernels have weights left, which numbers of those are not zero, their upper and their lower bytes"
-    parts = [value.detach().to('cpu', torch.float16).contiguous().view(torch.int16).numpy().view(np.uint16) for value in _numbers(model).values()]      # minus zero is a number here, so that every bit comes back
-    bits = lambda found: np.concatenate([np.zeros(0, np.uint8), *map(np.packbits, found)])     # each layer from a byte of its own: layers may resemble each other
+    "The four streams: kernels with weights left, which of their numbers are not zero, and the bytes of those"
+    parts = [_half_bits(value) for value in _float_tensors(model).values()]
     kernels = [part.any((2, 3)) for part in parts if part.ndim == 4]
     left = iter(kernels)
+    asked = [part[next(left)] if part.ndim == 4 else part for part in parts]      # numbers that get a bit
     live = np.concatenate([part[part != 0] for part in parts])
-    streams = dict(kernels=bits(kernels), positions=bits((part[next(left)] if part.ndim == 4 else part) != 0 for part in parts), upper=(live >> 8).astype(np.uint8), lower=(live & 255).astype(np.uint8))
-    return {name: torch.from_numpy(np.frombuffer(lzma.compress(stream.tobytes(), **SQUEEZE), np.uint8).copy()) for name, stream in streams.items()}
+    streams = dict(kernels=_packed_bits(kernels), positions=_packed_bits(part != 0 for part in asked),
+                   upper=(live >> 8).astype(np.uint8), lower=(live & 255).astype(np.uint8))
+    return {name: _squeeze(stream) for name, stream in streams.items()}
+
+# %% ../nbs/18_checkpoints.ipynb #ae62dcfa
+def _inflate_zstd(data, size)->bytes:
+    if zstandard.get_frame_parameters(data).content_size != size: return b''
+    return zstandard.ZstdDecompressor().decompress(data, max_output_size=max(size, 1))
 
 def _inflate(data, size, coding)->bytes:
-    "A stream, never more of it than there can be; none where it is damaged"
+    "A stream, never more of it than there can be; empty where it is damaged"
     try:
-        if coding == 'zstd': return zstandard.ZstdDecompressor().decompress(data, max_output_size=max(size, 1)) if zstandard.get_frame_parameters(data).content_size == size else b''
-        inflater = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=1 << 26)
-        return inflater.decompress(data, size + 1)
+        if coding == 'zstd': return _inflate_zstd(data, size)
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=1 << 26).decompress(data, size + 1)
     except (zstandard.ZstdError, lzma.LZMAError): return b''
 
-def _unpack(streams, model, coding, where)->dict[str, torch.Tensor]:
-    "The numbers of a network, which may be on the meta device, as float16"
-    def stream(name, size):
-        found = _inflate(streams[name].numpy().tobytes(), size, coding) if name in streams else b''
-        if len(found) != size: raise InputError(f"{where}: damaged: '{name}' does not hold what its plan says.")
+# %% ../nbs/18_checkpoints.ipynb #5a6dfbf8
+class _Streams:
+    "The streams of a compressed file; `InputError` where one is not as long as its plan says"
+    def __init__(self, tensors, coding, where): self.tensors, self.coding, self.where = tensors, coding, where
+
+    def numbers(self, name, size)->np.ndarray:
+        "(size,) uint8"
+        found = b''
+        if name in self.tensors: found = _inflate(self.tensors[name].numpy().tobytes(), size, self.coding)
+        if len(found) != size: raise InputError(f"{self.where}: damaged: '{name}' does not hold what its plan says.")
         return np.frombuffer(found, np.uint8)
-    def bits(name, sizes):
+
+    def bits(self, name, sizes)->list[np.ndarray]:
+        "For each layer (size,) bool"
         sizes = list(sizes)
         lengths = [(size + 7)//8 for size in sizes]
-        parts = np.split(stream(name, sum(lengths)), np.cumsum(lengths)[:-1])
+        parts = np.split(self.numbers(name, sum(lengths)), np.cumsum(lengths)[:-1])
         return [np.unpackbits(part, count=size).astype(bool) for part, size in zip(parts, sizes)]
-    numbers = _numbers(model)
-    shapes = [tuple(value.shape) for value in numbers.values()]
-    if coding == CODING:
-        left = iter(bits('kernels', [shape[0]*shape[1] for shape in shapes if len(shape) == 4]))
-        asked = [np.repeat(next(left), shape[2]*shape[3]) if len(shape) == 4 else np.ones(math.prod(shape), bool) for shape in shapes]      # of which numbers there is a bit
-        there = np.concatenate(asked)
-        there[there] = np.concatenate(bits('positions', [int(ask.sum()) for ask in asked]))
-    else: there = np.concatenate(bits('positions', map(math.prod, shapes)))
-    flat = np.zeros(len(there), np.uint16)
-    flat[there] = stream('upper', int(there.sum())).astype(np.uint16) << 8 | stream('lower', int(there.sum()))
-    parts = torch.from_numpy(flat.view(np.int16)).view(torch.float16).split([*map(math.prod, shapes)])
-    return {name: part.view(value.shape) for (name, value), part in zip(numbers.items(), parts)}
 
+# %% ../nbs/18_checkpoints.ipynb #2faa2eb1
+def _nonzero(streams:_Streams, shapes)->np.ndarray:
+    "Boolean, of all numbers of a network: which are not zero"
+    if streams.coding != CODING: return np.concatenate(streams.bits('positions', map(math.prod, shapes)))
+    left = iter(streams.bits('kernels', [shape[0]*shape[1] for shape in shapes if len(shape) == 4]))
+    def has_bits(shape):
+        if len(shape) != 4: return np.ones(math.prod(shape), bool)
+        return np.repeat(next(left), shape[2]*shape[3])
+    asked = [has_bits(shape) for shape in shapes]
+    found = np.concatenate(asked)
+    found[found] = np.concatenate(streams.bits('positions', [int(layer.sum()) for layer in asked]))
+    return found
+
+# %% ../nbs/18_checkpoints.ipynb #3bb955f1
+def _unpack(tensors, model, coding, where)->dict[str, torch.Tensor]:
+    "The numbers of a network, which may be on the meta device, as float16"
+    streams, expected = _Streams(tensors, coding, where), _float_tensors(model)
+    shapes = [tuple(value.shape) for value in expected.values()]
+    there = _nonzero(streams, shapes)
+    count = int(there.sum())
+    flat = np.zeros(len(there), np.uint16)
+    flat[there] = streams.numbers('upper', count).astype(np.uint16) << 8 | streams.numbers('lower', count)
+    parts = torch.from_numpy(flat.view(np.int16)).view(torch.float16).split([*map(math.prod, shapes)])
+    return {name: part.view(shape) for name, part, shape in zip(expected, parts, shapes)}
+
+# %% ../nbs/18_checkpoints.ipynb #6d7de701
 def _checksum(tensors, metadata)->str:
     "Of everything in a compressed file but itself"
-    digest = hashlib.sha256(json.dumps({key: metadata[key] for key in sorted(metadata) if key != 'sha256'}).encode())
-    for name in sorted(tensors): digest.update(name.encode()); digest.update(tensors[name].numpy().tobytes())
+    signed = {key: metadata[key] for key in sorted(metadata) if key != 'sha256'}
+    digest = hashlib.sha256(json.dumps(signed).encode())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].numpy().tobytes())
     return digest.hexdigest()
 
 # %% ../nbs/18_checkpoints.ipynb #b558e250
+def _unparametrise_module(module):
+    kind = type(module)      # copies share it, and torch takes properties away from it
+    module.__class__ = type(kind.__name__, kind.__bases__, dict(vars(kind)))
+    for name, parametrization in list(module.parametrizations.items()):
+        learns = any(p.requires_grad for p in parametrization.parameters(recurse=False))
+        parametrization.requires_grad_()      # what does not learn would come back as a buffer
+        parametrize.remove_parametrizations(module, name)
+        getattr(module, name).requires_grad_(learns)
+    # after the weight, as in a new layer: a compressed file goes by the order
+    if 'bias' in module._parameters: module._parameters['bias'] = module._parameters.pop('bias')
+
+# %% ../nbs/18_checkpoints.ipynb #e1ba3a7e
 def unparametrise(model:nn.Module)->nn.Module:     # the same one
-    "Make weights that are computed from others (torch.nn.utils.parametrize), such as a direction and a length, weights again, in place"
+    "Turn weights that are computed (torch.nn.utils.parametrize) into stored ones, in place"
     for module in list(model.modules()):
-        if not parametrize.is_parametrized(module): continue
-        kind = type(module)      # copies share it, and torch takes properties away from it
-        module.__class__ = type(kind.__name__, kind.__bases__, dict(vars(kind)))
-        for name, of in list(module.parametrizations.items()):
-            learns = any(p.requires_grad for p in of.parameters(recurse=False))
-            of.requires_grad_()      # what does not learn would come back as a buffer
-            parametrize.remove_parametrizations(module, name)
-            getattr(module, name).requires_grad_(learns)
-        if 'bias' in module._parameters: module._parameters['bias'] = module._parameters.pop('bias')      # after the weight, as in a new layer: a compressed file goes by the order
+        if parametrize.is_parametrized(module): _unparametrise_module(module)
     return model
 
-def _check(model, where):
+# %% ../nbs/18_checkpoints.ipynb #629f6384
+def _shapes(state)->set: return {(name, tuple(value.shape)) for name, value in state.items()}
+
+def _check_rebuildable(model, where):
     "Raise unless the network can be built again from its widths, so that nothing is saved that could not be loaded"
-    if not isinstance(model, (BasicVSR, SPyNet)): raise InputError(f'{where}: only BasicVSR and SPyNet are saved, not {type(model).__name__}.')
+    kind = type(model).__name__
+    if not isinstance(model, (BasicVSR, SPyNet)):
+        raise InputError(f'{where}: only BasicVSR and SPyNet are saved, not {kind}.')
     weights = model.state_dict()
-    with torch.device('meta'): twin = BasicVSR(Plan.of_weights(weights)) if isinstance(model, BasicVSR) else SPyNet(spynet_widths(weights))
-    shapes = lambda state: {name: tuple(value.shape) for name, value in state.items()}
-    if odd := sorted(set(shapes(weights).items()) ^ set(shapes(twin.state_dict()).items())):
-        raise InputError(f"{where}: not saved: '{odd[0][0]}' of this {type(model).__name__} does not follow from its widths, so the file could not be loaded.")
+    with torch.device('meta'):
+        rebuilt = BasicVSR(Plan.of_weights(weights)) if isinstance(model, BasicVSR) else SPyNet(spynet_widths(weights))
+    if odd := sorted(_shapes(weights) ^ _shapes(rebuilt.state_dict())):
+        raise InputError(f"{where}: not saved: '{odd[0][0]}' of this {kind} does not follow from its widths, "
+                         'so the file could not be loaded.')
 
 # %% ../nbs/18_checkpoints.ipynb #137dcca3
 def nonfinite_layers(model:nn.Module)->dict[str, int]:     # how many numbers of each layer, in the network's order
@@ -266,12 +369,14 @@ def nonfinite_layers(model:nn.Module)->dict[str, int]:     # how many numbers of
         if broken: found[layer] = found.get(layer, 0) + broken
     return found
 
+# %% ../nbs/18_checkpoints.ipynb #c2142954
 def nonfinite_text(layers:dict[str, int],     # from `nonfinite_layers`
                    most:int=3,                # layers that are named
                   )->str:
     "The same as half a sentence"
     named = ', '.join(f"{count:,} in '{name}'" for name, count in list(layers.items())[:most])
-    return f'{sum(layers.values()):,} weights are NaN or infinite: {named}' + f' and {len(layers) - most} more layers'*(len(layers) > most)
+    more = f' and {len(layers) - most} more layers' if len(layers) > most else ''
+    return f'{sum(layers.values()):,} weights are NaN or infinite: {named}{more}'
 
 def _check_half(model, where):
     "`InputError` where a finite weight would become infinite in half precision"
@@ -280,7 +385,7 @@ def _check_half(model, where):
             raise InputError(f"{where}: '{name}' has a weight that half precision cannot hold; keep single precision.")
 
 # %% ../nbs/18_checkpoints.ipynb #4e66c810
-def _bytes(weights, metadata)->bytes:
+def _file_content(weights, metadata)->bytes:
     "A safetensors file; the library writes metadata in no fixed order, here the same network gives the same bytes"
     data = safetensors_bytes(weights, metadata)
     end = 8 + int.from_bytes(data[:8], 'little')
@@ -290,30 +395,57 @@ def _bytes(weights, metadata)->bytes:
     text += b' '*(-len(text) % 8)      # tensors begin at a multiple of eight bytes
     return len(text).to_bytes(8, 'little') + text + data[end:]
 
+# %% ../nbs/18_checkpoints.ipynb #5e216a68
+def _plain_weights(model, dtype)->dict[str, torch.Tensor]:
+    def stored(value): return value.to(dtype) if dtype and value.is_floating_point() else value
+    return {name: stored(value.detach().cpu()).contiguous() for name, value in model.state_dict().items()}
+
+def _metadata(model, version:int, provenance)->dict[str, str]:
+    "See `Header`"
+    plan = Plan.of(model) if isinstance(model, BasicVSR) else FlowPlan(flow=spynet_widths(model.state_dict()))
+    return dict(format='vsrprune', version=str(version), network=type(model).__name__, plan=plan.model_dump_json(),
+                provenance=json.dumps(provenance or {}))
+
+# %% ../nbs/18_checkpoints.ipynb #b2937728
 def save(model:nn.Module,                  # a BasicVSR or SPyNet of any widths
          path:str|Path,                    # .safetensors
          provenance:dict|None=None,        # where it comes from: JSON-safe, free form
-         dtype:torch.dtype|None=None,      # e.g. torch.float16 to store half the bytes; default as they are
-         compress:bool=False,              # half precision, zeros and other redundancy squeezed out
+         dtype:torch.dtype|None=None,      # such as torch.float16 to store half the bytes; default as they are
+         compress:bool=False,              # half precision, zeros and other redundancy compressed
         )->Path:
-    "Write weights, plan and provenance as one safetensors file; whole or not at all"
-    path, model = Path(path), unparametrise(copy.deepcopy(model)) if any(map(parametrize.is_parametrized, model.modules())) else model
+    """Write weights, plan and provenance as one safetensors file; whole or not at all.
+    `InputError` for another network or suffix, and for a weight that half precision cannot hold"""
+    path = Path(path)
+    if any(map(parametrize.is_parametrized, model.modules())): model = unparametrise(copy.deepcopy(model))
     if path.suffix != '.safetensors': raise InputError(f'{path}: our checkpoints are named .safetensors.')
-    _check(model, path)
-    plan = Plan.of(model) if isinstance(model, BasicVSR) else FlowPlan(flow=spynet_widths(model.state_dict()))
-    version = COMPRESSED if compress else PLAIN
-    weights = {k: v.detach().cpu().to(dtype if dtype and v.is_floating_point() else v.dtype).contiguous() for k, v in model.state_dict().items()}
-    metadata = dict(format='vsrprune', version=str(version), network=type(model).__name__, plan=plan.model_dump_json(), provenance=json.dumps(provenance or {}))
+    _check_rebuildable(model, path)
+    if compress and dtype not in (None, torch.float16):
+        raise InputError(f'{path}: a compressed file holds half precision, not {dtype}.')
+    if compress or dtype == torch.float16: _check_half(model, path)
+    metadata = _metadata(model, COMPRESSED if compress else PLAIN, provenance)
     if compress:
-        if dtype not in (None, torch.float16): raise InputError(f'{path}: a compressed file holds half precision, not {dtype}.')
         weights, metadata = _pack(model), metadata | dict(coding=CODING)
         metadata['sha256'] = _checksum(weights, metadata)
-    if dtype == torch.float16 or compress: _check_half(model, path)
-    with replacing(path) as partial: Path(partial).write_bytes(_bytes(weights, metadata))
+    else: weights = _plain_weights(model, dtype)
+    with replacing(path) as tmp: Path(tmp).write_bytes(_file_content(weights, metadata))
     return path
 
 # %% ../nbs/18_checkpoints.ipynb #d7f50f8d
-def _open(path):
+def _check_version(header:Header, path):
+    "`InputError` for the format that is no longer read"
+    if header.version == 3:
+        raise InputError(f"{path}: written in format 3, of networks without some of SPyNet's levels, "
+                         'which is no longer read; use the network with all levels.')
+
+def _is_whole(params, metadata, header:Header)->bool:
+    "Whether a file has the version of its coding, and a compressed one its checksum"
+    if header.version != VERSIONS[header.coding]: return False
+    if not header.coding: return True
+    only_bytes = all(value.dtype == torch.uint8 for value in params.values())
+    return only_bytes and _checksum(params, metadata) == header.sha256
+
+# %% ../nbs/18_checkpoints.ipynb #b5d714f3
+def _open(path)->tuple[dict, Header]:
     "Weights and metadata of one of our files, checked"
     try:
         with safe_open(path, 'pt') as file:
@@ -324,35 +456,44 @@ def _open(path):
         raise InputError(f'{path}: a safetensors file, but not one of ours (it carries no plan); {_identify(params)}.')
     version = metadata.get('version', '')
     if version.isdecimal() and int(version) > FORMAT:      # before the rest is read: what it adds is not known here
-        raise InputError(f'{path}: written in format {version}, this vsrprune reads up to {FORMAT}; install a newer version.')
+        raise InputError(f'{path}: written in format {version}, this vsrprune reads up to {FORMAT}; '
+                         'install a newer version.')
     header = Header.from_json(json.dumps(metadata), str(path))
-    whole = not header.coding or all(value.dtype == torch.uint8 for value in params.values()) and _checksum(params, metadata) == header.sha256
-    if header.version == 3:
-        raise InputError(f"{path}: written in format 3, of networks without some of SPyNet's levels, which is no longer read; use the network with all levels.")
-    if header.version != VERSIONS[header.coding] or not whole:
+    _check_version(header, path)
+    if not _is_whole(params, metadata, header):
         raise InputError(f'{path}: damaged: its checksum is not that of its content; copy or download it again.')
     return params, header
 
+# %% ../nbs/18_checkpoints.ipynb #9c44004a
+def _build(header:Header, path)->Callable[[], nn.Module]:
+    "A function that makes the network of a header; `InputError` for a plan that cannot be"
+    if header.network == 'BasicVSR':
+        plan = Plan.from_json(header.plan, str(path))
+        return lambda: BasicVSR(plan)
+    flow = FlowPlan.from_json(header.plan, str(path)).flow
+    return lambda: SPyNet(flow)
+
 def _load_ours(path):
     params, header = _open(path)
-    if header.network == 'BasicVSR': plan = Plan.from_json(header.plan, str(path))
-    else: plan = FlowPlan.from_json(header.plan, str(path))
-    build = lambda: BasicVSR(plan) if header.network == 'BasicVSR' else SPyNet(plan.flow)
+    build = _build(header, path)
     with torch.device('meta'): empty = build()      # a plan that does not fit must not cost memory
     if header.coding: params = _unpack(params, empty, header.coding, str(path))
-    _fit(empty, params, str(path))
-    return _fill(build(), {k: v.float() if v.is_floating_point() else v for k, v in params.items()}, str(path))
+    _check_fit(empty, params, str(path))
+    single = {name: value.float() if value.is_floating_point() else value for name, value in params.items()}
+    return _load_weights(build(), single, str(path))
 
-# %% ../nbs/18_checkpoints.ipynb #9c44004a
+# %% ../nbs/18_checkpoints.ipynb #0a20c7bb
 def load(path:str|Path,         # a file, or a name of the catalogue
          finite:bool=True,      # refuse weights that are NaN or infinite
         )->nn.Module:
-    "Any supported file to a float32 network in eval mode; raises `InputError` naming the file and what is wrong with it"
+    "Any supported file to a float32 network in eval mode; `InputError` names the file and what is wrong with it"
     path = resolve(path)
     model = _load_ours(path) if path.suffix == '.safetensors' else _load_foreign(path)
-    if finite and (broken := nonfinite_layers(model)): raise InputError(f'{path}: {nonfinite_text(broken)}; it cannot restore anything; use an undamaged checkpoint.')
+    if finite and (broken := nonfinite_layers(model)):
+        raise InputError(f'{path}: {nonfinite_text(broken)}; it cannot restore anything; use an undamaged checkpoint.')
     return model
 
+# %% ../nbs/18_checkpoints.ipynb #f827cfeb
 def header(path:str|Path)->Header:
     "What one of our files says about itself"
     return _open(resolve(path))[1]
@@ -363,37 +504,62 @@ def provenance(path:str|Path)->dict:
 
 # %% ../nbs/18_checkpoints.ipynb #b6dd2713
 def export(model:BasicVSR, path:str|Path, layout:Layout)->Path:
-    "Write a dense network as BasicSR (`params`) or MMagic (`state_dict`) read it; raises `InputError` for widths their code does not build"
-    weights = model.state_dict()
-    path, plan = Path(path), Plan.of_weights(weights)
+    """Write a dense network as BasicSR (`params`) or MMagic (`state_dict`) read it.
+    `InputError` for widths that their code does not build"""
+    path, weights = Path(path), model.state_dict()
+    plan = Plan.of_weights(weights)
     if path.suffix != '.pth': raise InputError(f'{path}: checkpoints of other projects are named .pth.')
     buildable = Plan.dense(plan.fusion, len(plan.backward.inner))
     if odd := [name for name in Plan.model_fields if getattr(plan, name) != getattr(buildable, name)]:
-        raise InputError(f"{path}: not exported: the code of BasicSR and MMagic builds even widths with a tail of 64 and the published SPyNet only, and '{odd[0]}' of this network differs; keep it as .safetensors.")
-    weights = their_names({k: v.detach().cpu() for k, v in weights.items()}, layout)
-    with replacing(path) as beside: torch.save({'params': weights} if layout == 'basicsr' else {'meta': {}, 'state_dict': weights}, beside)
+        raise InputError(f'{path}: not exported: the code of BasicSR and MMagic builds even widths with a tail of 64 '
+                         f"and the published SPyNet only, and '{odd[0]}' of this network differs; "
+                         'keep it as .safetensors.')
+    theirs = their_names({k: v.detach().cpu() for k, v in weights.items()}, layout)
+    content = {'params': theirs} if layout == 'basicsr' else {'meta': {}, 'state_dict': theirs}
+    with replacing(path) as tmp: torch.save(content, tmp)
     return path
 
+# %% ../nbs/18_checkpoints.ipynb #09f26937
+def _check_conversion(source:Path, target:Path, layout, compress, force):
+    "`InputError` unless these go together"
+    check_output(target, [source])
+    layouts = Layout.__args__
+    if target.exists() and not force:
+        raise InputError(f'{target} exists; choose another name, or replace it with --force.')
+    if layout not in (None, *layouts):
+        raise InputError(f"convert: no layout '{layout}'; there are {' and '.join(layouts)}.")
+    if (target.suffix == '.pth') != (layout is not None):
+        raise InputError(f"{target}: a .pth needs a layout ({' or '.join(layouts)}), a .safetensors has none.")
+    if layout and compress:
+        raise InputError(f'{target}: other projects do not read compressed files; '
+                         'a compressed one is named .safetensors.')
+
+# %% ../nbs/18_checkpoints.ipynb #79edfe09
+def _provenance_of(source:Path)->dict:
+    "That of one of our files; of any other file its name, hash and what is known of it"
+    if source.suffix == '.safetensors': return provenance(source)
+    return dict(source=source.name, source_sha256=sha256(source), published=published(source))
+
+# %% ../nbs/18_checkpoints.ipynb #fed32681
 def convert(source:str|Path,             # any supported file, or a name of the catalogue
             target:str|Path,             # .safetensors, or .pth with a layout
             layout:Layout|None=None,     # of a .pth
             half:bool=False,             # store half precision, in half the bytes
-            compress:bool=False,         # half precision, zeros and other redundancy squeezed out; ours only
+            compress:bool=False,         # half precision, zeros and other redundancy compressed; ours only
             force:bool=False,            # replace a target that exists
            )->BasicVSR:
-    "Read a BasicVSR and write it in another layout; the network as it was read, weights that are not finite included (see `nonfinite_layers`)"
+    """Read a BasicVSR and write it in another layout; returns the network as it was read, weights that are not finite
+    included (see `nonfinite_layers`). `InputError` where source, target and options do not go together"""
     source, target = resolve(source), Path(target)
-    check_output(target, [source])
-    if target.exists() and not force: raise InputError(f'{target} exists; choose another name, or replace it with --force.')
-    if layout not in (None, *Layout.__args__): raise InputError(f"convert: no layout '{layout}'; there are {' and '.join(Layout.__args__)}.")
-    if (target.suffix == '.pth') != (layout is not None): raise InputError(f"{target}: a .pth needs a layout ({' or '.join(Layout.__args__)}), a .safetensors has none.")
-    if layout and compress: raise InputError(f'{target}: other projects do not read compressed files; a compressed one is named .safetensors.')
+    _check_conversion(source, target, layout, compress, force)
     model = load(source, finite=False)
-    if not isinstance(model, BasicVSR): raise InputError(f'{source}: a bare {type(model).__name__}, the part of BasicVSR that estimates motion; bring the file of the whole network, which holds it too.')
+    if not isinstance(model, BasicVSR):
+        raise InputError(f'{source}: a bare {type(model).__name__}, the part of BasicVSR that estimates motion; '
+                         'bring the file of the whole network, which holds it too.')
     if layout:
         if half: _check_half(model, target)
         export(copy.deepcopy(model).half() if half else model, target, layout)
     else:
-        about = provenance(source) if source.suffix == '.safetensors' else dict(source=source.name, source_sha256=sha256(source), published=published(source))
-        save(model, target, provenance=about, dtype=torch.float16 if half else None, compress=compress)
+        dtype = torch.float16 if half else None
+        save(model, target, provenance=_provenance_of(source), dtype=dtype, compress=compress)
     return model

@@ -52,6 +52,7 @@ def params(model:nn.Module,           # any network
     "Number of weights and biases"
     return sum(p.numel() for p in _parameters(model, without))
 
+# %% ../nbs/19_cost.ipynb #c70cb723
 def nonzeros(model:nn.Module,         # any network; masks must have been multiplied into the weights
              without:str|None=None,   # a submodule to leave out, such as 'spynet'
             )->int:
@@ -91,6 +92,7 @@ class Macs:
     @property
     def total(self): return self.network + self.flow
 
+# %% ../nbs/19_cost.ipynb #aa957443
 def _macs_by_module(model, size)->dict:
     "MACs of a clip of two frames, by module name; '' is the whole network"
     _check_size(size)
@@ -283,6 +285,7 @@ def _timed_ms(operation:Callable, device:torch.device, calls:int=1)->float:
     _wait(device)
     return 1000*(time.perf_counter() - started)/calls
 
+# %% ../nbs/19_cost.ipynb #a5398fda
 @torch.no_grad()
 def _layer_ms(inputs, filters, kernel, images, h, w, dtype, device, repeats)->float:
     "Milliseconds of a convolution and its activation: the fastest run counts, since others can only slow it down"
@@ -311,6 +314,7 @@ def _read_timings(path:Path)->dict[tuple, float]:
     except (ValueError, KeyError, TypeError):
         raise InputError(f'{path}: not a table of timings; delete it, and it is measured again.') from None
 
+# %% ../nbs/19_cost.ipynb #0a536a28
 def _timing_line(shape, number:int, left:int, seconds:float)->str:
     "Progress: the shape that is measured next, and how many may follow"
     inputs, filters, kernel, _, h, w = shape
@@ -379,6 +383,7 @@ def _sparse_matrix(weights:torch.Tensor, sparsity:float)->torch.Tensor:
         warnings.simplefilter('ignore')      # torch calls this layout a beta
         return weights.to_sparse_csr()
 
+# %% ../nbs/19_cost.ipynb #9b632b7d
 def _sparse_operations(conv, x, sparsity)->dict[str, Callable]:
     "What is timed: the convolution, the same by sparse weights, and both matrix products on an input already unfolded"
     weights = conv.weight.detach().flatten(1)
@@ -432,6 +437,7 @@ class Speedup(_RecordPart):
     spread: float
     conditions: dict
 
+# %% ../nbs/19_cost.ipynb #165fe061
 class Cost(_RecordPart):
     "What a network costs"
     params: Count

@@ -19,7 +19,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from .basicvsr import BasicVSR
-from .calibration import CONTRAST, PER_IMAGE, RIDGE, UNSEEN, NormalEquations, apart, beside, repair
+from .calibration import (CONTRAST, PER_IMAGE, RIDGE, UNSEEN, NormalEquations, apart, beside, draw_places,
+                                  outputs_at, repair)
 from .flow import warp
 
 # %% ../nbs/21_repair.ipynb #09000005
@@ -28,13 +29,14 @@ TOGETHER = 8     # images that go through a layer at a time
 
 def trunk_order(name:str,      # one of `TRUNKS`
                 flows:tuple,   # of the clips, see `BasicVSR.flows`
-               )->tuple[list[int], dict[int, torch.Tensor]]:      # frames in the order of a trunk; by frame, the flow to the one before it there
-    "How a trunk goes through clips"
+               )->tuple[list[int], dict[int, torch.Tensor]]: # frames in its order; by frame, flow to the one before
+    "How a trunk goes through clips; 'before' is meant in its own order"
     ahead, back = flows
     t = ahead.shape[1] + 1
     if name == 'backward_trunk': return list(reversed(range(t))), {i: ahead[:, i] for i in range(t - 1)}
     return list(range(t)), {i: back[:, i - 1] for i in range(1, t)}
 
+# %% ../nbs/21_repair.ipynb #f07fa745
 def trunk_states(model:BasicVSR,
                  name:str,            # one of `TRUNKS`
                  x:torch.Tensor,      # (b, t, 3, h, w) clips
@@ -44,6 +46,7 @@ def trunk_states(model:BasicVSR,
     order, to_previous = trunk_order(name, flows)
     return list(model.propagate(getattr(model, name), x, to_previous, order))
 
+# %% ../nbs/21_repair.ipynb #663d1a1d
 def trunk_inputs(name:str,                      # one of `TRUNKS`
                  x:torch.Tensor,                # (b, t, 3, h, w) clips
                  flows:tuple,                   # of the clips
@@ -55,10 +58,11 @@ def trunk_inputs(name:str,                      # one of `TRUNKS`
     before += [warp(state, to_previous[i]) for state, i in zip(states, order[1:])]
     return torch.cat([torch.cat([x[:, i], state], 1) for i, state in zip(order, before)])
 
+# %% ../nbs/21_repair.ipynb #26beafb9
 def through(layer:Callable,      # from (n, c, h, w) to as many images
             x:torch.Tensor,
            )->torch.Tensor:
-    "A layer over many images, a few at a time"
+    "A layer over many images, `TOGETHER` at a time"
     return torch.cat([layer(part) for part in x.split(TOGETHER)])
 
 # %% ../nbs/21_repair.ipynb #09000031
@@ -71,25 +75,28 @@ def toward(wide:torch.Tensor,      # (n, c, h, w) states of the dense network
     size, most = (x.square().mean((1, 2, 3), keepdim=True).sqrt() for x in (error, wide))
     return wide + error*(most/size.clamp(min=1e-12)).clamp(max=reach)
 
+# %% ../nbs/21_repair.ipynb #f08b0aee
 def long_states(model:BasicVSR,
                 name:str,            # one of `TRUNKS`
                 x:torch.Tensor,      # (b, t, 3, h, w) clips
                 flows:tuple,         # of the clips
-                near:list[torch.Tensor]|None=None,     # t of (b, c, h, w): whose states a network that runs away is kept near
+                near:list[torch.Tensor]|None=None,     # t of (b, c, h, w): states a network that runs away is held near
                )->list[torch.Tensor]:                  # t of (b, c, h, w), in the order of the trunk
-    "As `trunk_states`, but every other clip goes forth, back and forth again, and its last states count: what grows over many frames has grown"
-    order, to_previous = trunk_order(name, flows)
+    "As `trunk_states`, but every other clip goes forth, back and forth again, and its last states count"
+    trunk, (order, to_previous) = getattr(model, name), trunk_order(name, flows)
     to_next = trunk_order(TRUNKS[1 - TRUNKS.index(name)], flows)[1]
     states = trunk_states(model, name, x, flows)
     at, state = order[-1], states[-1][1::2]
-    for i, flow in [*[(i, to_next[i]) for i in reversed(order[:-1])], *[(i, to_previous[i]) for i in order[1:]]]:
+    way_back = [(i, to_next[i]) for i in reversed(order[:-1])]
+    forth_again = [(i, to_previous[i]) for i in order[1:]]
+    for i, flow in way_back + forth_again:
         if near: state = toward(near[order.index(at)][1::2], state, 1.)
-        at, state = i, getattr(model, name)(x[1::2, i], warp(state, flow[1::2]))
+        at, state = i, trunk(x[1::2, i], warp(state, flow[1::2]))
         states[order.index(i)][1::2] = state
     return states
 
 # %% ../nbs/21_repair.ipynb #09000035
-HARSH = 3       # of the clips, one in so many has more contrast, and one noise
+HARSH = 3       # one clip in so many has more contrast, and another one noise
 NOISE = 0.2     # its standard deviation at most
 
 def harsher(clips:torch.Tensor,     # (b, t, 3, h, w) in [0, 1]
@@ -98,8 +105,9 @@ def harsher(clips:torch.Tensor,     # (b, t, 3, h, w) in [0, 1]
     "Some clips with more contrast about middle grey, others with noise, of another strength in each"
     x, rng = clips.clone(), torch.Generator().manual_seed(seed)
     x[::HARSH] = 0.5 + CONTRAST*(x[::HARSH] - 0.5)
-    strength = NOISE*torch.rand(len(x[1::HARSH]), 1, 1, 1, 1, generator=rng)
-    x[1::HARSH] += (strength*torch.randn(x[1::HARSH].shape, generator=rng)).to(x)
+    noisy = x[1::HARSH]      # a view
+    strength = NOISE*torch.rand(len(noisy), 1, 1, 1, 1, generator=rng)
+    noisy += (strength*torch.randn(noisy.shape, generator=rng)).to(x)
     return x.clamp(0, 1)
 
 # %% ../nbs/21_repair.ipynb #09000009
@@ -107,12 +115,21 @@ PASSES = 3      # over both trunks: on the dense network's states, then on its o
 FARTHER = 2.    # times the error of its own states at most, so that the recurrence learns to shrink it
 TAIL = 32       # images that layers after the trunks are solved on
 
+def _same_weights(a, b)->bool:
+    theirs = b.state_dict()
+    return all(p.shape == theirs[name].shape and torch.equal(p, theirs[name]) for name, p in a.state_dict().items())
+
+def _count_solves(names)->int:
+    "How many times a layer is solved in all: those of the trunks in every pass; flow is not solved here"
+    return sum(PASSES if '_trunk.' in name else 1 for name in names if not name.startswith('spynet.'))
+
+# %% ../nbs/21_repair.ipynb #09328838
 class RecurrentRepair:
     "Both networks side by side over some clips"
     def __init__(self,
                  small:BasicVSR,                      # pruned, in eval mode; repaired in place
                  dense:BasicVSR,                      # what it was pruned from, on the same device
-                 filters:dict[str, Iterable[int]],    # by layer to be solved: which filters of the dense one it still has
+                 filters:dict[str, Iterable[int]],    # by layer to be solved: filters of the dense one it still has
                  clips:torch.Tensor,                  # (b, t, 3, h, w), at least two frames
                  per_image:int=PER_IMAGE,             # places that are looked at in every image a layer writes
                  ridge:float=RIDGE,                   # lambda
@@ -123,57 +140,40 @@ class RecurrentRepair:
         self.small, self.dense, self.x = small, dense, beside(dense, harsher(clips, seed))
         self.filters = {name: torch.as_tensor(list(left)) for name, left in filters.items()}
         self.per_image, self.ridge, self.alive, self.note = per_image, ridge, alive, note
-        self.rng, self.rows = np.random.default_rng(seed), []
-        self.total = sum(PASSES if '_trunk.' in name else 1 for name in filters if not name.startswith('spynet.'))
+        self.rng, self.rows, self.total = np.random.default_rng(seed), [], _count_solves(filters)
         self.flows = dense.flows(self.x)
-        self.own_flows = self.flows if _same(small.spynet, dense.spynet) else small.flows(self.x)
+        self.own_flows = self.flows if _same_weights(small.spynet, dense.spynet) else small.flows(self.x)
         self.states = {name: long_states(dense, name, self.x, self.flows) for name in TRUNKS}
 
     def left(self, name):
         "Filters of a dense layer that the small one still has"
         return self.filters.get(name, torch.arange(self.dense.get_submodule(name).out_channels))
 
-    def kept_states(self, name):
-        "Of the dense states, the channels that are left"
-        left = self.left(f'{name}.first').to(self.x.device)
-        return [state[:, left] for state in self.states[name]]
+    def keep(self, name, x):
+        "Of what a dense layer writes, (n, c, h, w), the channels that are left"
+        return x[:, self.left(name).to(x.device)]
 
-    def own_states(self, name):
-        return long_states(self.small, name, self.x, self.own_flows, self.kept_states(name))
+    def kept_states(self, name): return [self.keep(f'{name}.first', state) for state in self.states[name]]
+
+    def own_states(self, name): return long_states(self.small, name, self.x, self.own_flows, self.kept_states(name))
 
     def solve(self, name, read, target):
         "A layer for what it should write; it reads (n, c, h, w) and should write (n, filters, h, w)"
         if name not in self.filters: return
         equations = NormalEquations(self.small.get_submodule(name))
         for x, y in zip(read.split(TOGETHER), target.split(TOGETHER)):
-            images, _, h, w = y.shape
-            places = self.rng.choice(images*h*w, min(self.per_image, h*w)*images, replace=False, shuffle=False)
-            places = torch.from_numpy(np.sort(places)).to(y.device)
-            equations.add(x, y.permute(0, 2, 3, 1).flatten(0, 2)[places], places)
+            places = draw_places(self.rng, y.shape, self.per_image).to(y.device)
+            equations.add(x, outputs_at(y, places), places)
         self.rows.append((name, *equations.solve(self.ridge, self.alive.get(name))))
         if self.note: self.note(f'{name} ({len(self.rows)} of {self.total})')
-
-def _same(a, b):
-    "Whether two modules have the same weights"
-    theirs = b.state_dict()
-    return all(p.shape == theirs[name].shape and torch.equal(p, theirs[name]) for name, p in a.state_dict().items())
 
 # %% ../nbs/21_repair.ipynb #0900000b
 STEPS, RATE, BATCH = 30, 5e-4, 12     # of gradient descent in a block; images in a step
 SEEN = 3                              # one image in so many tells whether it helped
 
-def refine_block(block:nn.Module,          # a residual block; changed in place
-                 read:torch.Tensor,        # (n, c, h, w) the stream before it
-                 target:torch.Tensor,      # (n, c, h, w) what it should add to the stream
-                 rng:np.random.Generator,
-                 alive:list,               # for each of its convolutions: boolean, of the weights' shape, or `None`
-                )->tuple[float, float]:    # mean squared error before and after, never more
-    "Some steps of Adam on a block; taken back where they do not help"
-    some = slice(None, None, SEEN)
-    def error(): return (through(block, read[some]) - read[some] - target[some]).square().mean().item()
-    before, begin = error(), copy.deepcopy(block.state_dict())
-    if before < 1e-7*read.square().mean(): return before, before
-    weights, own = [*block.parameters()], [p.requires_grad for p in block.parameters()]
+def _descend(block, read, target, rng, alive):
+    "`STEPS` of Adam on what a block adds to the stream; weights that are not `alive` stay as they are"
+    weights, learns = [*block.parameters()], [p.requires_grad for p in block.parameters()]
     with torch.enable_grad():
         for p in weights: p.requires_grad_(True)
         optimizer = torch.optim.Adam(weights)
@@ -185,9 +185,23 @@ def refine_block(block:nn.Module,          # a residual block; changed in place
             for conv, lives in zip((block.conv1, block.conv2), alive):
                 if lives is not None: conv.weight.grad *= lives.to(read.device)
             optimizer.step()
-    for p, requires in zip(weights, own):
-        p.requires_grad_(requires)
+    for p, learned in zip(weights, learns):
+        p.requires_grad_(learned)
         p.grad = None
+
+# %% ../nbs/21_repair.ipynb #693060e4
+def refine_block(block:nn.Module,          # a residual block; changed in place
+                 read:torch.Tensor,        # (n, c, h, w) the stream before it
+                 target:torch.Tensor,      # (n, c, h, w) what it should add to the stream
+                 rng:np.random.Generator,
+                 alive:list,               # for each of its convolutions: boolean, of the weights' shape, or `None`
+                )->tuple[float, float]:    # mean squared error before and after, never more
+    "Some steps of Adam on a block; taken back where they do not help"
+    some = slice(None, None, SEEN)
+    def error(): return (through(block, read[some]) - read[some] - target[some]).square().mean().item()
+    before, begin = error(), copy.deepcopy(block.state_dict())
+    if before < 1e-7*read.square().mean(): return before, before
+    _descend(block, read, target, rng, alive)
     after = error()
     if after < before: return before, after
     block.load_state_dict(begin)
@@ -198,53 +212,69 @@ def _astray(wide, own, rng):
     "States between the dense network's and beyond the small one's, each image on its own; (n, c, h, w) both"
     return toward(wide, own, torch.from_numpy(rng.uniform(0, FARTHER, (len(wide), 1, 1, 1))).to(wide))
 
+def _both_inputs(at:RecurrentRepair, name, turn):
+    "What a trunk reads in the dense network and in the small one, (n, 3 + c, h, w) each"
+    wide = trunk_inputs(name, at.x, at.flows, at.states[name])
+    narrow = torch.cat([wide[:, :3], at.keep(f'{name}.first', wide[:, 3:])], 1)
+    if turn:
+        own = trunk_inputs(name, at.x, at.own_flows, at.own_states(name))
+        narrow[:, 3:] = _astray(narrow[:, 3:], own[:, 3:], at.rng)
+    return wide, narrow
+
+# %% ../nbs/21_repair.ipynb #580df6ab
 def _repair_trunk(at:RecurrentRepair,
                   name:str,        # one of `TRUNKS`
-                  turn:int=0,      # of `PASSES`: the first is on the dense network's states and without gradient descent
+                  turn:int=0,      # of `PASSES`: the first is on the dense network's states, without gradient descent
                  ):
-    "Solve a trunk layer by layer; both streams are kept from block to block"
+    "Solve a trunk layer by layer"
     dense, small = getattr(at.dense, name), getattr(at.small, name)
-    left = at.left(f'{name}.first').to(at.x.device)
-    wide = trunk_inputs(name, at.x, at.flows, at.states[name])
-    narrow = torch.cat([wide[:, :3], wide[:, 3:][:, left]], 1)
-    if turn: narrow[:, 3:] = _astray(narrow[:, 3:], trunk_inputs(name, at.x, at.own_flows, at.own_states(name))[:, 3:], at.rng)
-    def wanted(x, kept=left): return x[:, kept]
+    wide, narrow = _both_inputs(at, name, turn)
     wide = through(dense.first, wide)
-    at.solve(f'{name}.first', narrow, wanted(wide))
+    at.solve(f'{name}.first', narrow, at.keep(f'{name}.first', wide))
     narrow, wide = F.leaky_relu(through(small.first, narrow), 0.1), F.leaky_relu(wide, 0.1)
-    for i, (theirs, ours) in enumerate(zip(dense.blocks, small.blocks)):
-        block = f'{name}.blocks.{i}'
-        inner = through(theirs.conv1, wide)
-        at.solve(f'{block}.conv1', narrow, wanted(inner, at.left(f'{block}.conv1').to(inner.device)))
-        wide = wide + through(theirs.conv2, F.relu(inner))
-        inner = F.relu(through(ours.conv1, narrow))
-        at.solve(f'{block}.conv2', inner, wanted(wide) - narrow)
-        if turn and {f'{block}.conv1', f'{block}.conv2'} <= at.filters.keys():
-            refine_block(ours, narrow, wanted(wide) - narrow, at.rng, [at.alive.get(f'{block}.conv{k}') for k in (1, 2)])
-        narrow = through(ours, narrow)
+    for i in range(len(small.blocks)): wide, narrow = _repair_block(at, name, i, wide, narrow, refine=turn > 0)
+
+# %% ../nbs/21_repair.ipynb #c10acada
+def _repair_block(at:RecurrentRepair, trunk:str, i:int, wide, narrow, refine:bool):
+    "Solve a block; returns the streams after it, of the dense network and of the small one"
+    block, theirs, ours = f'{trunk}.blocks.{i}', getattr(at.dense, trunk).blocks[i], getattr(at.small, trunk).blocks[i]
+    conv1, conv2 = f'{block}.conv1', f'{block}.conv2'
+    inner = through(theirs.conv1, wide)
+    at.solve(conv1, narrow, at.keep(conv1, inner))
+    wide = wide + through(theirs.conv2, F.relu(inner))
+    lacking = at.keep(f'{trunk}.first', wide) - narrow
+    at.solve(conv2, F.relu(through(ours.conv1, narrow)), lacking)
+    if refine and {conv1, conv2} <= at.filters.keys():
+        refine_block(ours, narrow, lacking, at.rng, [at.alive.get(conv1), at.alive.get(conv2)])
+    return wide, through(ours, narrow)
+
+# %% ../nbs/21_repair.ipynb #c8c996fd
+def _joined(states:dict)->torch.Tensor:
+    "(t*b, c, h, w) of both trunks, frame by frame; backward states go from the last frame to the first"
+    backward, forward = (torch.stack(states[name]) for name in TRUNKS)
+    return torch.cat([backward.flip(0), forward], 2).flatten(0, 1)
+
+def _usable_states(at:RecurrentRepair, name):
+    "The small network's own states, as far as they are of any use"
+    return [toward(kept, state, 1.) for kept, state in zip(at.kept_states(name), at.own_states(name))]
 
 def _repair_tail(at:RecurrentRepair):
-    "Solve what follows the trunks, on the states that the small network has by itself, as far as they are of any use"
-    def every(states):
-        "Backward states go from the last frame to the first"
-        backward, forward = (torch.stack(states[name]) for name in TRUNKS)
-        return torch.cat([backward.flip(0), forward], 2).flatten(0, 1)
-    def own(name): return [toward(kept, state, 1.) for kept, state in zip(at.kept_states(name), at.own_states(name))]
-    wide, narrow = every(at.states), every({name: own(name) for name in TRUNKS})
+    "Solve what follows the trunks, on the states that the small network has by itself"
+    wide, narrow = _joined(at.states), _joined({name: _usable_states(at, name) for name in TRUNKS})
     chosen = torch.from_numpy(np.sort(at.rng.permutation(len(wide))[:TAIL])).to(wide.device)
     wide, narrow = wide[chosen], narrow[chosen]
     for name in ('fusion', 'upconv1', 'upconv2', 'conv_hr', 'conv_last'):
         target = through(at.dense.get_submodule(name), wide)
-        at.solve(name, narrow, target[:, at.left(name).to(target.device)])
+        at.solve(name, narrow, at.keep(name, target))
         narrow = through(at.small.get_submodule(name), narrow)
         shape = at.dense.shuffle if name.startswith('upconv') else nn.Identity()
         wide, narrow = (F.leaky_relu(shape(x), 0.1) for x in (target, narrow))
 
 # %% ../nbs/21_repair.ipynb #0900000e
 def _repair_recurrent(small, dense, filters, clips, **options):
-    "SPyNet first, as `calibration.repair` does it and only if it lost something; then both trunks, `PASSES` times, and the tail"
+    "SPyNet first, by `calibration.repair`, if it lost something; then both trunks, `PASSES` times, and the tail"
     flow = {name: left for name, left in filters.items() if name.startswith('spynet.')}
-    if flow and not _same(small.spynet, dense.spynet): repair(small, dense, flow, clips, **options)
+    if flow and not _same_weights(small.spynet, dense.spynet): repair(small, dense, flow, clips, **options)
     at = RecurrentRepair(small, dense, filters, clips, **options)
     for turn in range(PASSES):
         for name in TRUNKS: _repair_trunk(at, name, turn)
@@ -257,10 +287,10 @@ def stream_errors(small:BasicVSR, dense:BasicVSR,
                   filters:dict[str, Iterable[int]],    # which filters of the dense layers `small` still has
                   clips:torch.Tensor,                  # (b, t, 3, h, w)
                   name:str='backward_trunk',           # one of `TRUNKS`
-                 )->pd.DataFrame:                      # block; mean and largest: squared error of a place, over the mean square of the dense stream
-    "Error of the stream after each block, from the dense network's states on"
-    ours, theirs, left = getattr(small, name), getattr(dense, name), torch.as_tensor(list(filters[f'{name}.first']))
-    flows = dense.flows(clips)
+                 )->pd.DataFrame:                      # block, mean, largest: over the places of the stream
+    "Squared error of the stream after each block, from the dense network's states on, over its mean square"
+    ours, theirs = getattr(small, name), getattr(dense, name)
+    left, flows = torch.as_tensor(list(filters[f'{name}.first'])), dense.flows(clips)
     wide = trunk_inputs(name, clips, flows, trunk_states(dense, name, clips, flows))
     narrow = torch.cat([wide[:, :3], wide[:, 3:][:, left]], 1)
     narrow, wide = (F.leaky_relu(through(trunk.first, x), 0.1) for trunk, x in ((ours, narrow), (theirs, wide)))
@@ -271,18 +301,22 @@ def stream_errors(small:BasicVSR, dense:BasicVSR,
         rows.append((i, (error.mean()/energy).item(), (error.max()/energy).item()))
     return pd.DataFrame(rows, columns=['block', 'mean', 'largest'])
 
+# %% ../nbs/21_repair.ipynb #e2d44108
 @torch.no_grad()
-def state_errors(small:BasicVSR, dense:BasicVSR, filters:dict[str, Iterable[int]], clips:torch.Tensor,     # as for `stream_errors`
-                 name:str='backward_trunk',
+def state_errors(small:BasicVSR, dense:BasicVSR,
+                 filters:dict[str, Iterable[int]],    # which filters of the dense layers `small` still has
+                 clips:torch.Tensor,                  # (b, t, 3, h, w)
+                 name:str='backward_trunk',           # one of `TRUNKS`
                 )->list[float]:     # by frame in the order of the trunk, over the mean square of the dense state
-    "Error of the states that a small network has by itself"
+    "Squared error of the states that a small network has by itself"
     left, flows = torch.as_tensor(list(filters[f'{name}.first'])), dense.flows(clips)
     own, true = (trunk_states(model, name, clips, flows) for model in (small, dense))
-    return [((a - b[:, left]).square().mean()/b[:, left].square().mean()).item() for a, b in zip(own, true)]
+    true = [state[:, left] for state in true]
+    return [((a - b).square().mean()/b.square().mean()).item() for a, b in zip(own, true)]
 
 # %% ../nbs/21_repair.ipynb #09000016
-SHARES = (1., 0.9, 0.75, 0.5, 0.25)     # of the way from the pruned weights to the repaired ones that are tried, in this order
-BROKEN = 0.1                       # squared error from which one picture is as lost as another
+SHARES = (1., 0.9, 0.75, 0.5, 0.25)     # of the way from pruned to repaired weights, in the order they are tried
+BROKEN = 0.1                            # squared error from which one picture is as lost as another
 
 @torch.no_grad()
 def blend(plain:nn.Module, solved:nn.Module,      # of the same widths
@@ -293,37 +327,43 @@ def blend(plain:nn.Module, solved:nn.Module,      # of the same widths
     for name, p in between.state_dict().items(): p.copy_(torch.lerp(p, theirs[name], share))
     return between
 
+# %% ../nbs/21_repair.ipynb #98144f53
 @torch.no_grad()
 def never_worse(plain:nn.Module, solved:nn.Module,    # before repair and after it
                 dense:nn.Module,
-                watched:list[torch.Tensor],           # see `calibration.wide_clips`; none: what was solved is taken as it is
-               )->tuple[nn.Module, float]:            # a copy, and which of `SHARES` it is; 0 where each makes something worse
-    "The repaired network, or as much of the repair as makes no third of a clip worse and breaks down least"
+                watched:list[torch.Tensor],           # see `calibration.wide_clips`; none: all of the repair is taken
+               )->tuple[nn.Module, float]:            # a copy, and which of `SHARES` it is; 0 where each does harm
+    "As much of the repair as makes no third of a clip worse and breaks down least; warns where there is none"
     shown = [dense(beside(dense, clip)) for clip in watched]
-    def errors(model): return apart(model, watched, shown).clamp(UNSEEN, BROKEN) if watched else torch.zeros(1)
-    before, found = errors(plain), []
+    def errors(model):
+        if not watched: return torch.zeros(1)
+        return apart(model, watched, shown).clamp(UNSEEN, BROKEN)
+    before, harmless = errors(plain), []
     for share in SHARES:
         model = blend(plain, solved, share)
         after = errors(model)
-        if (after <= before).all(): found.append((after.mean().item(), -share, model))
-        if found and (after < BROKEN).all(): break      # it holds still everywhere; less of it would help less
-    if found:
-        _, share, model = min(found, key=lambda one: one[:2])
+        if (after <= before).all(): harmless.append((after.mean().item(), -share, model))
+        if harmless and (after < BROKEN).all(): break      # it holds still everywhere; less of it would help less
+    if harmless:
+        _, share, model = min(harmless, key=lambda one: one[:2])      # the larger share of two that are alike
         return model, -share
-    warnings.warn('repair: it makes a watched clip worse however little of it is taken; the network is left unrepaired.',
-                  stacklevel=3)
+    warnings.warn('repair: it makes a watched clip worse however little of it is taken; '
+                  'the network is left unrepaired.', stacklevel=3)
     return copy.deepcopy(plain), 0.
 
+# %% ../nbs/21_repair.ipynb #de4159f1
 def repair_network(small:nn.Module,                     # pruned, in eval mode; left as it is
                    dense:nn.Module,                     # what it was pruned from, on the same device
-                   filters:dict[str, Iterable[int]],    # layers to solve, in order of execution, and which filters of the dense one each still has
-                   clips:torch.Tensor,                  # (b, t, 3, h, w), see `calibration.calibration_clips`: many small ones
+                   filters:dict[str, Iterable[int]],    # as for `calibration.repair`
+                   clips:torch.Tensor,                  # (b, t, 3, h, w), see `calibration_clips`: many small ones
                    watched:list[torch.Tensor]=(),       # see `calibration.wide_clips`; on these it is judged
                    **options,                           # of `calibration.repair`: ridge, seed, alive, per_image, note
-                  )->tuple[nn.Module, float]:           # a repaired copy, and the share of the repair that was taken: 1 all, 0 none
+                  )->tuple[nn.Module, float]:           # a repaired copy, and the share of the repair in it, 0 to 1
     "Let what is left make up for what was removed; a network that is no BasicVSR is solved by `calibration.repair`"
-    small, dense, solved = (copy.deepcopy(model).to(memory_format=torch.channels_last) for model in (small, dense, small))
+    small, dense, solved = (copy.deepcopy(model).to(memory_format=torch.channels_last)
+                            for model in (small, dense, small))
     recurrent = isinstance(small, BasicVSR) and clips.shape[1] > 1
-    with torch.no_grad(): (_repair_recurrent if recurrent else repair)(solved, dense, filters, clips, **options)
+    solver = _repair_recurrent if recurrent else repair
+    with torch.no_grad(): solver(solved, dense, filters, clips, **options)
     repaired, share = never_worse(small, solved, dense, list(watched))
     return repaired.to(memory_format=torch.contiguous_format), share

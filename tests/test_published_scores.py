@@ -10,7 +10,7 @@ from vsrprune import checkpoints
 from vsrprune.datasets import clip_pairs, data_root
 from vsrprune.files import InputError, shared_folder
 from vsrprune.metrics import evaluate
-from vsrprune.scoring import fast_restore
+from vsrprune.evaluation import fast_restore
 
 # of BasicVSR (Chan et al., CVPR 2021): PSNR in dB and SSIM of luma, and PSNR of each clip
 BI = dict(psnr=27.24, ssim=0.8251, clips=dict(calendar=23.87, city=27.66, foliage=26.47, walk=30.96))

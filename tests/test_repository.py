@@ -96,10 +96,6 @@ def test_rooms_import_only_rooms_below():
     assert not upward, f'rooms import only rooms with a lower number: {upward}'
 
 
-# rooms whose cells are still longer than a reader would like; none is added
-LONG_ROOMS = {'18_checkpoints', '21_repair', '27_training', '28_pruning_aware'}
-
-
 def exported_cells():
     "(notebook, lines of the cell) of every exported cell"
     for path, cells in notebooks():
@@ -110,12 +106,12 @@ def exported_cells():
 def test_exported_cells_are_short():
     assert [*exported_cells()]
     most = 45      # a class that would be harmed by being split
-    long = [f'{path}: {len(lines)} lines from {lines[1]!r}' for path, lines in exported_cells() if len(lines) > (60 if path.stem in LONG_ROOMS else most)]
+    long = [f'{path}: {len(lines)} lines from {lines[1]!r}' for path, lines in exported_cells() if len(lines) > most]
     assert not long, f'exported cells of more than {most} lines: {long}'
 
 
 def test_exported_lines_are_short():
-    long = [f'{path}: {line[:60]!r}' for path, lines in exported_cells() if path.stem not in LONG_ROOMS for line in lines if len(line) > 120]
+    long = [f'{path}: {line[:60]!r}' for path, lines in exported_cells() for line in lines if len(line) > 120]
     assert not long, f'exported lines of more than 120 characters: {long}'
 
 

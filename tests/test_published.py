@@ -5,7 +5,7 @@ import torch
 from runner import fetched
 
 from vsrprune import checkpoints, cost
-from vsrprune.basicvsr import restore
+from vsrprune.networks import restore
 from vsrprune.catalogue import CATALOGUE
 from vsrprune.files import shared_folder
 from vsrprune.frames import read_clip

@@ -70,6 +70,13 @@ def test_notebooks_are_clean_and_exported(tmp_path):
     assert not changed, f'run nbdev_clean and nbdev_export: they change {changed}'
 
 
+def test_no_room_asks_which_family_a_network_is_of():
+    "A family is asked what it brings, see nbs/11_networks.ipynb; which it is, only its own notebook may know"
+    asking = re.compile(r'isinstance\([^()]*\b(BasicVSR|SPyNet)\b[^()]*\)')
+    found = [f'{m.name}: {hit[0]}' for m in MODULES for hit in asking.finditer(m.read_text(encoding='utf-8'))]
+    assert all(hit.startswith('checkpoints.py') and 'SPyNet' in hit for hit in found), found     # a flow network alone has a file too
+
+
 def test_every_module_has_a_notebook_and_every_notebook_its_module():
     orphans = [m.name for m in MODULES if not (nb := module_notebook(m)) or not (ROOT/nb).exists()]
     assert not orphans, f'modules without a notebook: {orphans}'

@@ -24,7 +24,8 @@ from pydantic import Field
 from torch import nn
 
 from . import checkpoints, cost
-from .basicvsr import BasicVSR, Plan, Width, restore
+from .basicvsr import BasicVSR, Plan, Width
+from .networks import restore
 from .cost import environment
 from .datasets import BENCHMARKS, Crops, Pair, clips, many_stills
 from .evaluation import fast_restore

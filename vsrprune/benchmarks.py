@@ -20,7 +20,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from .basicvsr import BasicVSR, restore, to_frames, to_tensor
+from .basicvsr import BasicVSR
+from .networks import restore, to_frames, to_tensor
 from .export import OnnxVSR
 from .fast import Fast
 from .files import InputError

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['RENAMES', 'BOOKKEEPING', 'AVERAGED', 'Layout', 'BRING', 'RELATIVES', 'PUBLISHED', 'PLAIN', 'COMPRESSED', 'CODING',
            'VERSIONS', 'FORMAT', 'SQUEEZE', 'our_names', 'their_names', 'sha256', 'published', 'Header', 'FlowPlan',
-           'unparametrise', 'nonfinite_layers', 'nonfinite_text', 'save', 'load', 'header', 'provenance', 'export',
-           'convert']
+           'unparametrise', 'nonfinite_layers', 'nonfinite_text', 'save', 'load', 'load_network', 'header',
+           'provenance', 'export', 'convert']
 
 # %% ../nbs/18_checkpoints.ipynb #7ed2ad67
 import copy
@@ -34,6 +34,7 @@ from .catalogue import CATALOGUE, resolve
 from .catalogue import sha256 as file_sha256
 from .files import Document, InputError, check_output, replacing
 from .flow import LEVELS, SPyNet, spynet_widths
+from .networks import FAMILIES, RecurrentNetwork
 
 # %% ../nbs/18_checkpoints.ipynb #afbc33ba
 # (a pattern of their names, ours), applied in this order
@@ -216,7 +217,7 @@ class Header(Document):
     "Metadata of one of our files; safetensors keeps strings only"
     format: Literal['vsrprune']
     version: Annotated[int, Field(ge=1)]
-    network: Literal['BasicVSR', 'SPyNet']
+    network: str               # its family, or SPyNet
     plan: str                  # JSON: a `Plan`, or the widths of a bare SPyNet
     provenance: str = '{}'     # JSON, free form
     coding: Literal['zstd', 'xz']|None = None                            # of a compressed file
@@ -347,14 +348,17 @@ def unparametrise(model:nn.Module)->nn.Module:     # the same one
 # %% ../nbs/18_checkpoints.ipynb #629f6384
 def _shapes(state)->set: return {(name, tuple(value.shape)) for name, value in state.items()}
 
+def _plan_of(model):
+    "What a network can be built again from"
+    return spynet_widths(model.state_dict()) if isinstance(model, SPyNet) else model.plan
+
 def _check_rebuildable(model, where):
     "Raise unless the network can be built again from its widths, so that nothing is saved that could not be loaded"
     kind = type(model).__name__
-    if not isinstance(model, (BasicVSR, SPyNet)):
-        raise InputError(f'{where}: only BasicVSR and SPyNet are saved, not {kind}.')
+    if type(model) not in (*FAMILIES.values(), SPyNet):
+        raise InputError(f"{where}: only {' and '.join([*FAMILIES, 'SPyNet'])} are saved, not {kind}.")
     weights = model.state_dict()
-    with torch.device('meta'):
-        rebuilt = BasicVSR(Plan.of_weights(weights)) if isinstance(model, BasicVSR) else SPyNet(spynet_widths(weights))
+    with torch.device('meta'): rebuilt = type(model)(_plan_of(model))
     if odd := sorted(_shapes(weights) ^ _shapes(rebuilt.state_dict())):
         raise InputError(f"{where}: not saved: '{odd[0][0]}' of this {kind} does not follow from its widths, "
                          'so the file could not be loaded.')
@@ -402,7 +406,7 @@ def _plain_weights(model, dtype)->dict[str, torch.Tensor]:
 
 def _metadata(model, version:int, provenance)->dict[str, str]:
     "See `Header`"
-    plan = Plan.of(model) if isinstance(model, BasicVSR) else FlowPlan(flow=spynet_widths(model.state_dict()))
+    plan = FlowPlan(flow=_plan_of(model)) if isinstance(model, SPyNet) else model.plan
     return dict(format='vsrprune', version=str(version), network=type(model).__name__, plan=plan.model_dump_json(),
                 provenance=json.dumps(provenance or {}))
 
@@ -467,11 +471,14 @@ def _open(path)->tuple[dict, Header]:
 # %% ../nbs/18_checkpoints.ipynb #9c44004a
 def _build(header:Header, path)->Callable[[], nn.Module]:
     "A function that makes the network of a header; `InputError` for a plan that cannot be"
-    if header.network == 'BasicVSR':
-        plan = Plan.from_json(header.plan, str(path))
-        return lambda: BasicVSR(plan)
-    flow = FlowPlan.from_json(header.plan, str(path)).flow
-    return lambda: SPyNet(flow)
+    if header.network == 'SPyNet':
+        flow = FlowPlan.from_json(header.plan, str(path)).flow
+        return lambda: SPyNet(flow)
+    if header.network not in FAMILIES:
+        raise InputError(f"{path}: a {header.network}, which is no network known here ({', '.join(FAMILIES)}); "
+                         'import the module that defines it, or install a newer version.')
+    plan = FAMILIES[header.network].Plan.from_json(header.plan, str(path))
+    return lambda: FAMILIES[header.network](plan)
 
 def _load_ours(path):
     params, header = _open(path)
@@ -492,6 +499,16 @@ def load(path:str|Path,         # a file, or a name of the catalogue
     if finite and (broken := nonfinite_layers(model)):
         raise InputError(f'{path}: {nonfinite_text(broken)}; it cannot restore anything; use an undamaged checkpoint.')
     return model
+
+# %% ../nbs/18_checkpoints.ipynb #c6658e53
+def load_network(path:str|Path,         # as for `load`
+                 finite:bool=True,      # likewise
+                )->RecurrentNetwork:
+    "As `load`, of a file that holds a whole network; `InputError` for a bare SPyNet"
+    model = load(path, finite)
+    if isinstance(model, RecurrentNetwork): return model
+    raise InputError(f'{path}: a bare {type(model).__name__} restores nothing; give the file of a whole network, '
+                     'which holds it too.')
 
 # %% ../nbs/18_checkpoints.ipynb #f827cfeb
 def header(path:str|Path)->Header:
@@ -552,10 +569,7 @@ def convert(source:str|Path,             # any supported file, or a name of the 
     included (see `nonfinite_layers`). `InputError` where source, target and options do not go together"""
     source, target = resolve(source), Path(target)
     _check_conversion(source, target, layout, compress, force)
-    model = load(source, finite=False)
-    if not isinstance(model, BasicVSR):
-        raise InputError(f'{source}: a bare {type(model).__name__}, the part of BasicVSR that estimates motion; '
-                         'bring the file of the whole network, which holds it too.')
+    model = load_network(source, finite=False)
     if layout:
         if half: _check_half(model, target)
         export(copy.deepcopy(model).half() if half else model, target, layout)

@@ -552,10 +552,9 @@ def _cost_lines(found:dict)->list[str]:
 # %% ../nbs/50_cli.ipynb #eff48a7d
 def _width_lines(found:dict)->list[str]:
     "A bar for each part of a whole network, as long as the part is wide"
-    from vsrprune.basicvsr import Plan
-    from vsrprune.evaluation import width_bars
+    from vsrprune.evaluation import plan_of, width_bars
     if 'plan' not in found: return []
-    return [f'  {name:24}{bar:34}{widths}' for name, bar, widths in width_bars(Plan(**found['plan']))]
+    return [f'  {name:24}{bar:34}{widths}' for name, bar, widths in width_bars(plan_of(found))]
 
 def _provenance_lines(found:dict)->list[str]:
     "Where the file comes from, a line for each entry"
@@ -571,12 +570,11 @@ def info_text(file:str,
 # %% ../nbs/50_cli.ipynb #a1702c3d
 def _save_picture(file:str, found:dict, picture:Path):
     "Draw the widths of a whole network; `InputError` for a part of one, and where the picture would replace a file"
-    from vsrprune.basicvsr import Plan
-    from vsrprune.evaluation import save_widths
+    from vsrprune.evaluation import plan_of, save_widths
     if 'plan' not in found:
         raise InputError(f"{file}: a bare {found['network']}, which has no picture; give a whole network.")
     if picture.exists(): raise InputError(f'{picture} exists; give another name.')
-    save_widths(Plan(**found['plan']), picture)
+    save_widths(plan_of(found), picture)
 
 # %% ../nbs/50_cli.ipynb #b9654b71
 @app.command()

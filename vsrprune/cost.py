@@ -11,6 +11,7 @@ __all__ = ['LARGE', 'ENOUGH', 'Count', 'params', 'nonzeros', 'Macs', 'macs', 'la
 import copy
 import ctypes
 import hashlib
+import importlib
 import json
 import platform
 import re
@@ -34,9 +35,9 @@ from pydantic import ConfigDict, Field
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from .basicvsr import BasicVSR, Plan
 from .checkpoints import CODING, save
 from .files import Document, InputError, replacing, repo_root
+from .networks import RecurrentNetwork
 
 # %% ../nbs/19_cost.ipynb #19e2cb46
 def _parameters(model:nn.Module, without:str|None)->list:
@@ -130,7 +131,7 @@ def layer_costs(model:nn.Module,         # as for `macs`
     return pd.DataFrame(rows)
 
 # %% ../nbs/19_cost.ipynb #6c5b9630
-def file_bytes(model:nn.Module,      # a BasicVSR of any widths
+def file_bytes(model:nn.Module,      # a network of any widths
                compress:bool=False,  # as `checkpoints.save` can
               )->int:
     "Size in bytes of the half-precision file that `checkpoints.save` writes"
@@ -146,10 +147,11 @@ def _resident()->dict:
     return {name: int(kib)/1024 for name, kib in re.findall(r'(VmRSS|VmHWM):\s+(\d+) kB', status.read_text())}
 
 @torch.no_grad()
-def _added_by_forward(plan:str, h:int, w:int, frames:int)->float:
+def _added_by_forward(module:str, family:str, plan:str, h:int, w:int, frames:int)->float:
     "MiB that one pass adds at its highest; runs in the child of `peak_mb`"
     _resident()      # fails early where memory cannot be read
-    model = BasicVSR(Plan.from_json(plan)).eval()
+    kind = getattr(importlib.import_module(module), family)
+    model = kind(kind.Plan.from_json(plan)).eval()
     model(torch.rand(1, 2, 3, 8, 8))
     clip = torch.rand(1, frames, 3, h, w)
     Path('/proc/self/clear_refs').write_text('5')      # the highest is to be that of the pass alone
@@ -158,7 +160,7 @@ def _added_by_forward(plan:str, h:int, w:int, frames:int)->float:
     return _resident()['VmHWM'] - before
 
 # %% ../nbs/19_cost.ipynb #cc2bf353
-def peak_mb(model:BasicVSR,              # of any widths
+def peak_mb(model:RecurrentNetwork,      # of any widths
             size:tuple=(180, 320),       # (h, w) of a low-resolution frame, pixels
             frames:int=3,                # frames of the clip, restored in one pass
            )->float:                     # MiB
@@ -166,9 +168,10 @@ def peak_mb(model:BasicVSR,              # of any widths
     `InputError` for a wrong size or number of frames, and where the pass fails"""
     _check_size(size, frames)
     code = ('import sys; from vsrprune.cost import _added_by_forward as f; '
-            'print(f(sys.stdin.read(), *map(int, sys.argv[1:])))')
-    command = [sys.executable, '-c', code, *map(str, (*size, frames))]
-    child = subprocess.run(command, input=Plan.of(model).to_json(), capture_output=True, text=True)
+            'print(f(*sys.argv[1:3], sys.stdin.read(), *map(int, sys.argv[3:])))')
+    family = type(model)
+    command = [sys.executable, '-c', code, family.__module__, family.__name__, *map(str, (*size, frames))]
+    child = subprocess.run(command, input=model.plan.to_json(), capture_output=True, text=True)
     if child.returncode:
         killed = child.returncode < 0
         reason = 'it was killed, probably out of memory' if killed else child.stderr.strip().splitlines()[-1]
@@ -454,11 +457,11 @@ class Cost(_RecordPart):
 
 # %% ../nbs/19_cost.ipynb #costs003
 @lru_cache
-def _peak_mb(plan:str, size:tuple)->float:
+def _peak_mb(family:type, plan:str, size:tuple)->float:
     "Networks of one plan take the same memory, so it is measured once"
-    return peak_mb(BasicVSR(Plan.from_json(plan)), size)
+    return peak_mb(family(family.Plan.from_json(plan)), size)
 
-def costs(model:BasicVSR,
+def costs(model:RecurrentNetwork,
           path:Path,               # of its file
           size:tuple,              # (h, w) of a low-resolution frame, pixels
           thorough:bool=True,      # peak memory and compressed size too: half a minute with published widths
@@ -469,7 +472,7 @@ def costs(model:BasicVSR,
                 params_flow=params(model.spynet), nonzeros_flow=nonzeros(model.spynet), bytes=path.stat().st_size)
     if thorough:
         cost |= dict(bytes_compressed=file_bytes(model, compress=True), coding=CODING,
-                     peak_mb=_peak_mb(Plan.of(model).to_json(), size))
+                     peak_mb=_peak_mb(type(model), model.plan.to_json(), size))
     return Cost(**cost)
 
 # %% ../nbs/19_cost.ipynb #costs004

@@ -2,7 +2,7 @@
 
 # %% auto #0
 __all__ = ['longest', 'fast_restore', 'dtype_named', 'protocol_for', 'protocol_text', 'pairs_at', 'shape_of', 'Evaluation',
-           'evaluate_file', 'clip_table', 'explain_file', 'width_bars', 'draw_widths', 'save_widths']
+           'evaluate_file', 'clip_table', 'explain_file', 'plan_of', 'width_bars', 'draw_widths', 'save_widths']
 
 # %% ../nbs/35_evaluation.ipynb #1ac324b7
 import json
@@ -10,6 +10,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -18,27 +19,27 @@ import psutil
 import torch
 
 from . import checkpoints, cost
-from .basicvsr import BasicVSR, Plan
 from .catalogue import resolve
 from .cost import Cost, costs
 from .datasets import Pair, clip_pairs, clips
 from .files import InputError, replacing
 from .frames import open_clip
 from .metrics import PROTOCOLS, Protocol, Scores, bicubic, evaluate_together, protocol_of, recorded_protocol
+from .networks import FAMILIES, NetworkPlan, RecurrentNetwork
 from .resize import KINDS
 from .streaming import DTYPES, upscale
 from .training import has_bfloat16
 from .weights import sparsity
 
 # %% ../nbs/35_evaluation.ipynb #056caafb
-def longest(model:BasicVSR,                   # where it will run
+def longest(model:RecurrentNetwork,           # where it will run
             size:tuple[int, int],             # (h, w) of a low-resolution frame, pixels
             memory:float|None=None,           # bytes; default half of what is free where the network lies
            )->int:
     "How many frames can be held at once"
     h, w = size
     if memory is None: memory = _free_memory(next(model.parameters()).device)/2
-    state = model.backward_trunk.first.out_channels
+    state = model.state_width('backward_trunk')
     frame_bytes = 4*h*w*(state + 3 + 2*2)     # backward state, frame and two flows in float32
     return max(int(memory//frame_bytes), 1)
 
@@ -48,7 +49,7 @@ def _free_memory(device)->int:
     return psutil.virtual_memory().available
 
 # %% ../nbs/35_evaluation.ipynb #6a6003b8
-def fast_restore(model:BasicVSR,                   # of any widths, where it will run
+def fast_restore(model:RecurrentNetwork,           # of any widths, where it will run
                  dtype:torch.dtype=torch.float32,  # see `streaming.upscale`
                  memory:float|None=None,           # bytes, see `longest`
                 )->Callable:                       # (t, h, w, 3) uint8 to frames (4h, 4w, 3) uint8, one after the other
@@ -112,18 +113,13 @@ class Evaluation:
     seconds: float
 
 # %% ../nbs/35_evaluation.ipynb #methodx1
-def _loaded(path:Path)->BasicVSR:
+def _loaded(path:Path)->RecurrentNetwork:
     "The network of a file, where it will run"
-    model = checkpoints.load(path)
-    if not isinstance(model, BasicVSR):
-        raise InputError(f'{path}: a bare {type(model).__name__} restores nothing; give the file of a whole network.')
-    return model.to('cuda' if torch.cuda.is_available() else 'cpu', memory_format=torch.channels_last)
+    return checkpoints.load_network(path).to('cuda' if torch.cuda.is_available() else 'cpu', memory_format=torch.channels_last)
 
-def _method(model:BasicVSR)->str:
+def _method(model:RecurrentNetwork)->str:
     "How a network was pruned, by its looks"
-    plan = Plan.of(model)
-    like = Plan.dense(plan.fusion, len(plan.backward.inner), tail=plan.hr, flow=plan.flow)
-    if plan != like: return 'filters'
+    if not model.plan.is_even(): return 'filters'
     return 'dense' if cost.nonzeros(model) > 0.99*cost.params(model) else 'weights'
 
 # %% ../nbs/35_evaluation.ipynb #scoreal1
@@ -196,7 +192,7 @@ def _structure(model, size)->dict:
     macs = cost.macs(model, size)
     return dict(params_flow=cost.params(model.spynet), zeros_without_flow=round(sparsity(model, 'spynet.'), 4),
                 macs=macs.network, macs_flow=macs.flow, size=list(size),
-                kind=_method(model), plan=Plan.of(model).model_dump())
+                kind=_method(model), plan=model.plan.model_dump())
 
 def explain_file(path:str|Path,                        # as `checkpoints.load` takes it
                  size:tuple[int, int]=(180, 320),      # low-resolution frame that MACs are counted for
@@ -207,29 +203,27 @@ def explain_file(path:str|Path,                        # as `checkpoints.load` t
     header = checkpoints.header(path) if path.suffix == '.safetensors' else None
     about = dict(network=type(model).__name__, file=_stored(path, header), params=cost.params(model),
                  zeros=round(sparsity(model), 4), nonfinite=checkpoints.nonfinite_layers(model))
-    if isinstance(model, BasicVSR): about |= _structure(model, size)
+    if isinstance(model, RecurrentNetwork): about |= _structure(model, size)
     if header: about['provenance'] = json.loads(header.provenance)
     return about
 
+# %% ../nbs/35_evaluation.ipynb #f1340054
+def plan_of(found:dict,      # from `explain_file`, of a whole network
+           )->NetworkPlan:
+    "Its plan as a document"
+    return FAMILIES[found['network']].Plan(**found['plan'])
+
 # %% ../nbs/35_evaluation.ipynb #widthb01
-def _part_widths(plan:Plan)->dict[str, list[int]]:
-    "Widths of a network by part; an empty part is left out"
-    parts = {
-        'SPyNet, level by level': [w for level in plan.flow for w in level],
-        'backward stream': [plan.backward.stream],
-        'backward blocks': plan.backward.inner,
-        'forward stream': [plan.forward.stream],
-        'forward blocks': plan.forward.inner,
-        'fusion': [plan.fusion],
-        'up-convolutions': [plan.upconv1, plan.upconv2],
-        'conv_hr': [plan.hr]}
-    return {name: widths for name, widths in parts.items() if widths}
+def _part_widths(plan)->dict[str, list[int]]:
+    "Widths of a network by part and layer; an empty part is left out"
+    found = {f'{part} {name}': widths for part, names in plan.widths().items() for name, widths in names.items()}
+    return {name: widths for name, widths in found.items() if widths}
 
 def _width_text(widths)->str:
     if len(set(widths)) == 1: return str(widths[0])
     return f'{min(widths)} to {max(widths)}, mean {np.mean(widths):.0f}'
 
-def width_bars(plan:Plan, length:int=32)->list[tuple[str, str, str]]:
+def width_bars(plan:NetworkPlan, length:int=32)->list[tuple[str, str, str]]:
     """(part, bar, widths) of a plan, to be printed.
     A bar is as long as the mean width of its part, against the widest of all"""
     parts = _part_widths(plan)
@@ -238,31 +232,27 @@ def width_bars(plan:Plan, length:int=32)->list[tuple[str, str, str]]:
     return [(name, bar(widths), _width_text(widths)) for name, widths in parts.items()]
 
 # %% ../nbs/35_evaluation.ipynb #widthd01
-def _group_widths(plan:Plan)->list[list[int]]:
-    "Widths of every group, in order: SPyNet, backward, forward, tail"
-    flow = [w for level in plan.flow for w in level]
-    backward = [plan.backward.stream, *plan.backward.inner]
-    forward = [plan.forward.stream, *plan.forward.inner]
-    return [flow, backward, forward, [plan.fusion, plan.upconv1, plan.upconv2, plan.hr]]
+def _group_widths(plan)->dict[str, list[int]]:
+    "Widths of every group by part, in order of the network"
+    return {part: sum(names.values(), []) for part, names in plan.widths().items()}
 
 def draw_widths(ax,             # matplotlib axes
-                plan:Plan,
-                dense:Plan|None=None,      # drawn behind, where it is known
+                plan:NetworkPlan,
+                dense:NetworkPlan|None=None,      # drawn behind, where it is known
                ):
     "The width of every group of a network, in order of execution"
     if dense:
-        behind = sum(_group_widths(dense), [])
+        behind = sum(_group_widths(dense).values(), [])
         ax.bar(range(len(behind)), behind, color='0.88', width=1)
-    names, colours = ('SPyNet', 'backward', 'forward', 'tail'), ('#56B4E9', '#0072B2', '#D55E00', '#009E73')
-    start = 0
-    for name, colour, widths in zip(names, colours, _group_widths(plan)):
+    colours, start = ('#56B4E9', '#0072B2', '#D55E00', '#009E73'), 0
+    for colour, (name, widths) in zip(cycle(colours), _group_widths(plan).items()):
         ax.bar(range(start, start + len(widths)), widths, color=colour, width=0.9, label=name)
         start += len(widths)
     ax.set(xlabel='group, in order of the network', ylabel='channels')
     ax.legend(frameon=False, ncols=4, loc='lower center', bbox_to_anchor=(0.5, 1))
 
 # %% ../nbs/35_evaluation.ipynb #16c9fa04
-def save_widths(plan:Plan, path:str|Path)->Path:
+def save_widths(plan:NetworkPlan, path:str|Path)->Path:
     "The picture of the widths as a .png; `InputError` for another suffix"
     import matplotlib.pyplot as plt      # only for who wants a picture
     path = Path(path)

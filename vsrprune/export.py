@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from .basicvsr import BasicVSR, Plan
 from .catalogue import resolve
-from .checkpoints import load, sha256
+from .checkpoints import load_network, sha256
 from .fast import in_one_pass
 from .files import InputError, check_output, check_replaceable, replacing
 from .flow import warp
+from .networks import TRUNKS, RecurrentNetwork
 
 # %% ../nbs/34_export.ipynb #a2b7b515
 class _Flow(nn.Module):
@@ -45,10 +45,10 @@ class _Upsample(nn.Module):
     def forward(self, frame, backward, forward): return self.model.upsample(frame, backward, forward)
 
 # %% ../nbs/34_export.ipynb #graphs01
-def graphs(model:BasicVSR)->dict[str, tuple[nn.Module, dict[str, int]]]:
+def graphs(model:RecurrentNetwork)->dict[str, tuple[nn.Module, dict[str, int]]]:
     """By name: what is computed, and the channels of each input (1, channels, h, w) by name.
     At the first frame of a direction, state and flow are zero"""
-    back, on = model.backward_trunk.first.out_channels, model.forward_trunk.first.out_channels
+    back, on = (model.state_width(name) for name in TRUNKS)
     return dict(flow=(_Flow(model), dict(first=3, second=3)),
                 backward=(_Step(model.backward_trunk), dict(frame=3, state=back, flow=2)),
                 forward=(_Step(model.forward_trunk), dict(frame=3, state=on, flow=2)),
@@ -73,7 +73,7 @@ def _quietly():
             yield
     finally: logger.setLevel(level)
 
-def programs(model:BasicVSR)->dict[str, torch.export.ExportedProgram]:
+def programs(model:RecurrentNetwork)->dict[str, torch.export.ExportedProgram]:
     "The four graphs by `torch.export`, for frames of any size from 33 x 33 on"
     h, w = (torch.export.Dim(name, min=LEAST, max=2**14) for name in 'hw')
     found = {}
@@ -156,7 +156,7 @@ def _write_graph(name, module, channels, program, path, form)->float:
     return difference(path, module, channels)
 
 def _about(network, sha, form)->dict:
-    about = dict(format=form, scale=4, least=LEAST, plan=Plan.of(network).model_dump(mode='json'), graphs={})
+    about = dict(format=form, scale=4, least=LEAST, plan=network.plan.model_dump(mode='json'), graphs={})
     about['from'] = sha
     if form == 'onnx': about['opset'] = OPSET
     return about
@@ -172,8 +172,7 @@ def export_file(model:str|Path,              # a checkpoint, dense or pruned
     `InputError` where that is not possible, and then nothing is written"""
     folder = Path(folder)
     _check_export(model, folder, form, force)
-    network = load(model)
-    if not isinstance(network, BasicVSR): raise InputError(f'{model}: only a BasicVSR can be exported.')
+    network = load_network(model)
     about = _about(network, sha256(model), form)
     with replacing(folder, is_our_graph) as tmp:
         tmp.mkdir()
@@ -191,7 +190,6 @@ def export_file(model:str|Path,              # a checkpoint, dense or pruned
 # %% ../nbs/34_export.ipynb #d33444d4
 class OnnxVSR:
     "A network exported to ONNX, run by ONNX Runtime; has the methods of `fast.Fast`"
-    backward_trunk, forward_trunk = 'backward', 'forward'
     device, dtype = torch.device('cpu'), torch.float32
 
     def __init__(self, folder:str|Path,      # from `export_file`
@@ -212,6 +210,7 @@ class OnnxVSR:
     def upsample(self, frame, backward, forward): return self._run('upsample', frame, backward, forward)
 
     def step(self, trunk, frame, state=None, flow=None):
+        trunk = trunk.removesuffix('_trunk')
         if state is None: state, flow = self._zeros(trunk, frame.shape[-2:])
         return self._run(trunk, frame, state, flow)
 

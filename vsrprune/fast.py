@@ -4,10 +4,12 @@
 
 # %% auto #0
 __all__ = ['TOGETHER', 'BAND', 'fuses', 'FusedConv', 'Warp', 'shuffled', 'shuffle', 'FastFlow', 'flows', 'FastTrunk', 'FastTail',
-           'in_one_pass', 'Recorded', 'Fast']
+           'in_one_pass', 'Recorded', 'fast_parts', 'Fast']
 
 # %% ../nbs/31_fast.ipynb #bade0b3e
-from functools import partial
+import copy
+from collections.abc import Callable
+from functools import partial, singledispatch
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +19,7 @@ from . import kernels
 from .basicvsr import BasicVSR
 from .files import InputError
 from .flow import coarse_to_fine
+from .networks import TRUNKS, RecurrentNetwork
 
 # %% ../nbs/31_fast.ipynb #2e9ce034
 def fuses(device:torch.device, dtype:torch.dtype)->bool:
@@ -231,7 +234,7 @@ def _rows(y, begin, first, last, height):
     return y[:, :, first - begin:last - begin], first
 
 # %% ../nbs/31_fast.ipynb #08044d2b
-def in_one_pass(network,            # has `flow`, `step`, `upsample` and the two trunks
+def in_one_pass(network,            # has `flow`, `step` and `upsample`
                 x:torch.Tensor,     # (1, t, 3, h, w) RGB in [0, 1]
                )->torch.Tensor:     # (1, t, 3, 4h, 4w)
     "A whole clip: backward over all frames, then forward"
@@ -241,11 +244,11 @@ def in_one_pass(network,            # has `flow`, `step`, `upsample` and the two
     back = [None, *flows(network, x[1:], x[:-1])]
     state, states = None, []
     for frame, flow in zip(reversed(frames), reversed(ahead)):
-        state = network.step(network.backward_trunk, frame, state, flow)
+        state = network.step('backward_trunk', frame, state, flow)
         states.append(state)
     state, out = None, []
     for frame, flow in zip(frames, back):
-        state, backward = network.step(network.forward_trunk, frame, state, flow), states.pop()
+        state, backward = network.step('forward_trunk', frame, state, flow), states.pop()
         out.append(network.upsample(frame, backward, state))
     return torch.stack(out, 1)
 
@@ -291,30 +294,48 @@ def _recorder(device, record):
     if device.type != 'cuda' or not record: return lambda part: part
     return partial(Recorded, pool=torch.cuda.graph_pool_handle())
 
+# %% ../nbs/31_fast.ipynb #3a914443
+@singledispatch
+def fast_parts(model, dtype:torch.dtype, tile:int|None=None, fused:bool|None=None)->dict[str, Callable]:
+    "The parts of `Fast` by name: 'flow', the two trunks, 'upsample'; `InputError` for what is no network"
+    raise InputError(f'Fast: a network of two trunks is wanted, see `networks`, not a {type(model).__name__}.')
+
+@fast_parts.register
+def _parts_as_they_are(model:RecurrentNetwork, dtype, tile=None, fused=None):
+    "Those of any family, on a copy in its own precision"
+    if tile is not None: raise InputError(f'Fast: frames of a {type(model).__name__} cannot be cut into tiles.')
+    model = copy.deepcopy(model).to(dtype, memory_format=torch.channels_last).eval().requires_grad_(False)
+    def flow(first, second): return model.flow(first.to(dtype), second.to(dtype)).float()
+    def upsample(frame, *states): return model.upsample(frame.to(dtype), *states).float()
+    def step(trunk, frame, state=None, flow=None): return model.step(trunk, frame.to(dtype), state, flow)
+    return dict(flow=flow, upsample=upsample) | {name: partial(step, name) for name in TRUNKS}
+
+@fast_parts.register
+def _parts_of_basicvsr(model:BasicVSR, dtype, tile=None, fused=None):
+    "BasicVSR's, fused"
+    warps = Warp()
+    trunks = {name: FastTrunk(getattr(model, name), warps, dtype, tile, fused) for name in TRUNKS}
+    return dict(flow=FastFlow(model.spynet, warps, dtype, fused), upsample=FastTail(model, dtype, fused)) | trunks
+
 # %% ../nbs/31_fast.ipynb #522c5396
 class Fast(nn.Module):
-    "A BasicVSR for inference; its weights are copied and stay on their device"
+    "A network for inference; its weights are copied and stay on their device"
     def __init__(self,
-                 model:BasicVSR,                      # of any widths
+                 model:RecurrentNetwork,              # of any widths
                  dtype:torch.dtype=torch.float32,     # of convolutions and states
                  tile:int|None=None,                  # side of tiles, low-resolution pixels; default none
                  fused:bool|None=None,                # see `FusedConv`
                  record:bool=True,                    # on a GPU, see `Recorded`
                 ):
         super().__init__()
-        if not isinstance(model, BasicVSR):
-            raise InputError(f'Fast: only a BasicVSR can be made fast here, not {type(model).__name__}.')
         _check_tile(tile)
-        self.dtype, self.device = dtype, model.fusion.weight.device
-        warps, recorded = Warp(), _recorder(self.device, record)
-        self.flow = recorded(FastFlow(model.spynet, warps, dtype, fused))
-        self.upsample = recorded(FastTail(model, dtype, fused))
-        self.backward_trunk = recorded(FastTrunk(model.backward_trunk, warps, dtype, tile, fused))
-        self.forward_trunk = recorded(FastTrunk(model.forward_trunk, warps, dtype, tile, fused))
+        self.dtype, self.device = dtype, next(model.parameters()).device
+        recorded = _recorder(self.device, record)
+        for name, part in fast_parts(model, dtype, tile, fused).items(): setattr(self, name, recorded(part))
 
     def step(self, trunk, frame, state=None, flow=None):
         "The next state (1, c, h, w) from a frame (1, 3, h, w), the state before (`None` at first) and the flow to it"
-        return trunk(frame) if state is None else trunk(frame, state, flow)
+        return getattr(self, trunk)(*((frame,) if state is None else (frame, state, flow)))
 
     @torch.inference_mode()
     def forward(self, x:torch.Tensor)->torch.Tensor:

@@ -13,12 +13,11 @@ import pandas as pd
 import torch
 from torch import nn
 
-from .basicvsr import BasicVSR
 from .calibration import RIDGE
 from .cost import Timings
 from .criteria import channel_norms, channel_scores
 from .files import InputError
-from .groups import chosen_groups, groups, part, remove_traced, TracedNetwork
+from .groups import chosen_groups, groups, remove_traced, TracedNetwork
 from .repair import repair_network
 from .widths import allocate, corner, global_widths, nearest_widths, Target, uniform_widths
 
@@ -55,8 +54,7 @@ def _row(name, where, width, filters, gone)->tuple:
 
 def _report(model, traced, gone)->pd.DataFrame:
     "A row for each group, then for each layer of fixed width"
-    def where(group): return part(group) if isinstance(model, BasicVSR) else ''
-    rows = [_row(g.name, where(g), g.width, g.filters, set(gone[g.name])) for g in traced.groups]
+    rows = [_row(g.name, g.part, g.width, g.filters, set(gone[g.name])) for g in traced.groups]
     for name in traced.fixed:
         filters = traced.layers[name].out_channels
         rows.append(_row(name, 'fixed', filters, filters, set()))
@@ -74,7 +72,7 @@ def cut(model:nn.Module,                     # in eval mode; left as it is
         watched:list|None=None,              # likewise, see `calibration.wide_clips`; default those it is repaired on
        )->tuple[nn.Module, pd.DataFrame]:
     """A smaller copy without the channels of least score, and the report: one row per group and per fixed layer with
-    group, part ('' of networks other than BasicVSR), width (before), removed (channels), filters (before),
+    group, part ('' in a network of no family), width (before), removed (channels), filters (before),
     filters_removed, left (indices of channels). Its `attrs` say how it was repaired: `ridge` (lambda, `None` where it
     was left as it was) and `share`, see `repair.repair_network`"""
     traced = TracedNetwork(model, example)
@@ -104,7 +102,7 @@ def _ratio_widths(found, scores, ratio, allocation)->dict[str, int]:
     return nearest_widths(partial(global_widths, found, scores), sum(g.width - 1 for g in found), filters, goal)
 
 # %% ../nbs/25_filters.ipynb #017ebf1e
-def prune_filters(model:nn.Module,               # BasicVSR, or another network of Conv2d, in eval mode; left as it is
+def prune_filters(model:nn.Module,               # a network of Conv2d, in eval mode; left as it is
                   ratio:float|None=None,         # share of the channels to remove: of each group, or of all if `global`
                   only:tuple|None=None,          # parts to prune, some of `PARTS`; default all but 'flow'
                   target:str|Target|None=None,   # instead of a ratio: see `Target`
@@ -129,7 +127,7 @@ def prune_filters(model:nn.Module,               # BasicVSR, or another network 
     scores = channel_scores(model, criterion, clips, seed, tiny, only, note)
     if target is None: widths = _ratio_widths(found, scores, ratio, allocation)
     else: widths, _ = allocate(model, scores, target, allocation, only, timings, example=example, note=note)
-    return cut(model, scores, widths, clips[0] if repaired else None, tiny, watched=watched)
+    return cut(model, scores, widths, clips[0] if repaired else None, tiny, watched=watched, note=note)
 
 # %% ../nbs/25_filters.ipynb #b48a8352
 def removed_share(report:pd.DataFrame,    # from `prune_filters`
@@ -153,10 +151,10 @@ def _gone_separately(traced, dense, counts)->tuple[dict[str, set], dict[str, set
             inputs[reader].update(start + c for c in gone[earlier[-1]])
     return filters, inputs
 
-def prune_misaligned(model:BasicVSR,          # left as it is
+def prune_misaligned(model:nn.Module,         # left as it is
                      ratio:float,             # as for `prune_filters`
                      only:tuple|None=None,    # likewise, and so is its default
-                    )->BasicVSR:              # of the same widths
+                    )->nn.Module:             # of the same widths
     "What pruning layer by layer, blind to skips and recurrence, makes of a network: an ablation, not a method"
     traced, (small, report) = TracedNetwork(model), prune_filters(model, ratio, only)
     filters, inputs = _gone_separately(traced, model, report.set_index('group').removed)

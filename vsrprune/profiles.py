@@ -22,7 +22,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from .criteria import CRITERIA
 from .files import Document, InputError, Positive, repo_root
-from .groups import PARTS
+from .networks import PARTS
 from .records import Options, option_words, record_name
 from .training import LearningRate
 from .widths import ALLOCATIONS

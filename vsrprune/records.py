@@ -48,7 +48,7 @@ class Options(_Entry):
     pattern: Annotated[str, Field(pattern=r'^(free|kernel|[1-9]\d*:[1-9]\d*)$')] = 'free'     # of zeros; N of M stay
     gradual: bool = False                  # zeros grow over the first half of fine-tuning
     widths: str|None = None                # how widths are chosen, see `widths.ALLOCATIONS`
-    parts: tuple[str, ...]|None = None     # only these parts of the network, see `groups.PARTS`
+    parts: tuple[str, ...]|None = None     # only these parts of the network, see `networks.PARTS`
     aligned: bool = True                   # coupled filters are removed together
     repair: bool = False                   # least squares before fine-tuning
     distill: bool = False                  # the dense network is the teacher in fine-tuning

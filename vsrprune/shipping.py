@@ -15,7 +15,7 @@ from . import checkpoints, cost
 from .baselines import Baseline, available, free, score_baseline, weights_path
 from .basicvsr import BasicVSR
 from .files import InputError, write_text
-from .groups import groups, part
+from .groups import groups
 from .profiles import Line, Profile
 from .records import Record, fair_drop, record_name, select
 from .steps import dense_network, dense_path, finished_records
@@ -39,7 +39,7 @@ def _cost_facts(model:BasicVSR, dense:BasicVSR)->dict:
 def width_table(model:BasicVSR, dense:BasicVSR)->pd.DataFrame:
     "Part, groups, channels of the dense network, channels left, and the width of each group: one row per part"
     left = {g.name: g.width for g in groups(model)}
-    rows = pd.DataFrame([dict(part=part(g), dense=g.width, left=left.get(g.name, 0)) for g in groups(dense)])
+    rows = pd.DataFrame([dict(part=g.part, dense=g.width, left=left.get(g.name, 0)) for g in groups(dense)])
     table = rows.groupby('part', sort=False).agg(
         groups=('dense', 'size'),
         channels=('dense', 'sum'),

@@ -19,7 +19,6 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from . import checkpoints, cost
-from .basicvsr import BasicVSR, Plan, to_tensor
 from .calibration import calibration_clips, wide_clips
 from .catalogue import resolve
 from .criteria import channel_scores
@@ -27,8 +26,8 @@ from .datasets import Pair
 from .evaluation import pairs_at
 from .files import InputError, check_output, replacing, repo_root, write_text
 from .filters import cut
-from .groups import PARTS
-from .training import TRUNKS, Teacher, finetune, finetuning_recipe, validation_psnr
+from .networks import PARTS, TRUNKS, RecurrentNetwork, to_tensor
+from .training import Teacher, finetune, finetuning_recipe, validation_psnr
 from .weights import Masks
 from .widths import Target, allocate
 
@@ -36,7 +35,7 @@ from .widths import Target, allocate
 @dataclass(frozen=True)
 class Shrunk:
     "A smaller network, and what is known of it"
-    model: BasicVSR
+    model: RecurrentNetwork
     target: str
     reached: dict[str, float]   # shares of the given network, by what the target counts
     macs: float                 # share of the MACs left, SPyNet's not counted
@@ -80,11 +79,11 @@ def _folder(model, pairs, settings)->Path:
 
 def _keep(found, path):
     "Write the network or the tensors that a phase found, if any"
-    if isinstance(found, BasicVSR): checkpoints.save(found, path)
+    if isinstance(found, RecurrentNetwork): checkpoints.save(found, path)
     elif found is not None:
         with replacing(path) as tmp: save_file(found, tmp)
 
-def _kept(path)->dict|BasicVSR|None:
+def _kept(path)->dict|RecurrentNetwork|None:
     "What `_keep` wrote"
     if not path.exists(): return None
     with safe_open(path, 'pt') as file: is_network = 'plan' in (file.metadata() or {})
@@ -101,7 +100,7 @@ class _Phases:
     def say(self, name, text):
         if self.note: self.note(f'phase {self.names.index(name) + 1} of {len(self.names)}, {name}: {text}')
 
-    def __call__(self, name:str, work:Callable, *arguments)->tuple[dict, dict|BasicVSR|None]:
+    def __call__(self, name:str, work:Callable, *arguments)->tuple[dict, dict|RecurrentNetwork|None]:
         """Facts (JSON) of a phase, and its network or tensors, as `work` returns them.
         The last argument of `work` is a function to call with a line about each step"""
         path = self.folder/f'{name}.json'
@@ -132,7 +131,7 @@ def _choose_widths(dense, scores, target, only, size, dtype, note)->tuple[dict, 
     return dict(widths=widths, reached=reached), None
 
 # %% ../nbs/36_shrink.ipynb #2b3c4d5e
-def _prune(dense, scores, widths, held_out, note)->tuple[dict, BasicVSR]:
+def _prune(dense, scores, widths, held_out, note)->tuple[dict, RecurrentNetwork]:
     "Phase 'pruning'; its facts have the channels that are left in each group"
     note(f'{len(widths)} groups; then {len(held_out)} held-out clips')
     small, report = cut(dense, scores, widths)
@@ -140,22 +139,22 @@ def _prune(dense, scores, widths, held_out, note)->tuple[dict, BasicVSR]:
     psnr_dense, psnr = (validation_psnr(model, held_out) for model in (dense, small))
     return dict(psnr_dense=psnr_dense, psnr=psnr, left=left), small
 
-def _repair(dense, scores, widths, calibration, pairs, held_out, note)->tuple[dict, BasicVSR]:
+def _repair(dense, scores, widths, calibration, pairs, held_out, note)->tuple[dict, RecurrentNetwork]:
     "Phase 'repair'"
     small, _ = cut(dense, scores, widths, calibration[0], note=note, watched=wide_clips(pairs))
     return dict(psnr=validation_psnr(small, held_out)), small
 
 # %% ../nbs/36_shrink.ipynb #3c4d5e6f
-def _finetune(dense, small, left, pairs, held_out, recipe, state, show_bar, note)->tuple[dict, BasicVSR]:
+def _finetune(dense, small, left, pairs, held_out, recipe, state, show_bar, note)->tuple[dict, RecurrentNetwork]:
     "Phase 'fine-tuning', which keeps its own state while it runs"
     note(f'{recipe.iterations:,} iterations')
-    with Teacher(dense, small, {name: left[f'{name}.first'] for name in TRUNKS}) as teacher:
+    with Teacher(dense, small, {name: left[dense.state_layers[name]] for name in TRUNKS}) as teacher:
         finetune(small, pairs, recipe, state=state, progress=show_bar and 'fine-tuning', penalties=[teacher])
     return dict(psnr=validation_psnr(small, held_out)), small
 
 # %% ../nbs/36_shrink.ipynb #4d5e6f70
 @torch.no_grad()
-def flow_error(model:BasicVSR, other:BasicVSR, pairs:list[Pair], frames:int=7)->float:
+def flow_error(model:RecurrentNetwork, other:RecurrentNetwork, pairs:list[Pair], frames:int=7)->float:
     """Endpoint error of the flows of two networks against each other: mean distance over the first frames of clips,
     low-resolution pixels"""
     def flows(network, clip): return torch.cat([side[0] for side in network.flows(clip)])
@@ -163,8 +162,9 @@ def flow_error(model:BasicVSR, other:BasicVSR, pairs:list[Pair], frames:int=7)->
     return sum(error(to_tensor(pair.lq()[:frames])) for pair in pairs)/len(pairs)
 
 def _compare_flows(dense, small, held_out, note)->dict:
-    "How far the flows moved, and the PSNR without that; nothing where SPyNet is as it was"
-    if Plan.of(small).flow == Plan.of(dense).flow: return {}
+    "How far the flows moved, and the PSNR without that; nothing where SPyNet lost no filters"
+    def flow_shapes(network): return [p.shape for p in network.spynet.parameters()]
+    if flow_shapes(small) == flow_shapes(dense): return {}
     note('flows')
     twin = copy.deepcopy(small)
     twin.spynet = copy.deepcopy(dense.spynet)
@@ -199,7 +199,7 @@ def _shrink(phase, dense, pairs, held_out, target, calibration, only, recipe, si
 # %% ../nbs/36_shrink.ipynb #1d2e3f40
 KEPT = 2     # raise it when the same settings would find something else: then nothing kept before is read
 
-def shrink(dense:BasicVSR,                     # left as it is
+def shrink(dense:RecurrentNetwork,             # left as it is
            pairs:list[Pair],                   # clips for calibration and training
            held_out:list[Pair],                # clips to check on
            target:str|Target,                  # 'latency=0.5', 'latency=800ms', 'macs=0.5' or 'macs=0.5,latency=0.6';
@@ -242,12 +242,6 @@ def _checked(output, force, *sources)->Path:
     if not output.parent.is_dir(): raise InputError(f'{output.parent}: no such folder; make it first.')
     return output
 
-def _whole(path)->BasicVSR:
-    "The network of a file; `InputError` for a bare SPyNet"
-    model = checkpoints.load(path)
-    if isinstance(model, BasicVSR): return model
-    raise InputError(f'{path}: a bare {type(model).__name__} restores nothing; give the file of a whole network.')
-
 def _save(found, output, source, data, *without):
     "Write the network of a result in half precision, with the result and where it comes from as its provenance"
     about = {name: value for name, value in vars(found).items() if name not in ('model', *without)}
@@ -268,7 +262,7 @@ def shrink_file(model:str|Path,                # a checkpoint of any layout, or 
     output = _checked(output, force, model)
     if max_drop is not None and not max_drop >= 0:      # also of NaN
         raise InputError(f'max_drop is what may be lost, in dB, 0 or more; got {max_drop:g}.')
-    dense = _whole(model)
+    dense = checkpoints.load_network(model)
     found = shrink(dense, pairs_at(data, split='train'), pairs_at(data, split='validation'), target, **options)
     if max_drop is not None and found.drop > max_drop:
         raise InputError(f'{found.told()}; that is more than the {max_drop:g} dB allowed, so {output} was not written. '
@@ -280,7 +274,7 @@ def shrink_file(model:str|Path,                # a checkpoint of any layout, or 
 @dataclass(frozen=True)
 class Tuned:
     "A network after fine-tuning, and what came of it"
-    model: BasicVSR
+    model: RecurrentNetwork
     iterations: int
     psnr_before: float          # on the clips held out, dB, RGB
     psnr: float                 # in the end
@@ -308,7 +302,7 @@ def finetune_file(model:str|Path,            # a checkpoint of any layout, or a 
                  )->Tuned:
     "Fine-tune a checkpoint into our format, in half precision; resumes where it was interrupted"
     output = _checked(output, force, model, teacher)
-    student, dense = _whole(model), _whole(teacher) if teacher else None
+    student, dense = checkpoints.load_network(model), checkpoints.load_network(teacher) if teacher else None
     pairs, held_out = pairs_at(data, split='train'), pairs_at(data, split='validation')
     recipe = finetuning_recipe(iterations, lr, seed, batch)
     settings = dict(finetuned=asdict(recipe), teacher=checkpoints.sha256(teacher) if teacher else teacher)

@@ -29,7 +29,6 @@ from safetensors import safe_open
 from torch import nn
 
 from . import checkpoints, cost
-from .basicvsr import BasicVSR, Plan, restore
 from .calibration import RIDGE, calibration_clips, wide_clips
 from .catalogue import resolve
 from .cost import Speedup, Timings, costs, environment
@@ -38,12 +37,12 @@ from .datasets import BENCHMARKS, clip_pairs, clips, evenly
 from .evaluation import fast_restore
 from .files import InputError, commit, replacing, repo_root, write_text
 from .filters import cut, prune_misaligned, removed_share
-from .groups import PARTS
+from .networks import PARTS, RecurrentNetwork, restore
 from .metrics import bicubic, evaluate, protocol_of
 from .profiles import Files, Line, Profile, Run, begins_with, experiment_runs, plan_name
 from .pruning_aware import Pressure, PruningAware, View, surgery
 from .records import Options, Record, read_records, write_record
-from .training import TRUNKS, Diverged, Recipe, Teacher, finetuning_recipe, has_bfloat16, train, validation_psnr
+from .training import Diverged, Recipe, Teacher, finetuning_recipe, has_bfloat16, train, validation_psnr
 from .weights import Gradual, Masks, choose, repair_weights, sensitivity, spared
 from .widths import allocate
 
@@ -74,17 +73,14 @@ def _is_shipped(path:Path)->bool:
     with safe_open(path, 'pt') as file:
         return all(file.get_slice(name).get_dtype() in ('F16', 'I64') for name in file.keys())
 
-def source_network(profile:Profile, checkpoint:str='')->tuple[Path, BasicVSR]:
+def source_network(profile:Profile, checkpoint:str='')->tuple[Path, RecurrentNetwork]:
     "The file a profile's dense network comes from, its own or the one the user names, and the network"
     named = checkpoint or profile.checkpoint
     if not named:
         raise InputError(f'profile {profile.name} names no checkpoint; bring one: '
                          f'make report PROFILE={profile.name} CHECKPOINT=path/to/file.pth')
     source = resolve(named, repo_root())
-    model = checkpoints.load(source)
-    if not isinstance(model, BasicVSR):
-        raise InputError(f'{source}: a bare {type(model).__name__}; the report needs a whole BasicVSR.')
-    return source, model
+    return source, checkpoints.load_network(source)
 
 # %% ../nbs/42_steps.ipynb #818bcbdd
 def bring_dense(profile:Profile, checkpoint:str='')->Path:
@@ -96,7 +92,7 @@ def bring_dense(profile:Profile, checkpoint:str='')->Path:
     about = dict(profile=profile.name, source=source.name, source_sha256=checkpoints.sha256(source))
     return checkpoints.save(model, dense_path(profile), provenance=about, dtype=torch.float16)
 
-def dense_network(profile:Profile)->BasicVSR:
+def dense_network(profile:Profile)->RecurrentNetwork:
     "The profile's dense network; put in place where it is not there yet"
     return checkpoints.load(dense_path(profile) if dense_path(profile).exists() else bring_dense(profile))
 
@@ -192,7 +188,7 @@ def repair_options(profile:Profile)->dict:
     return dict(ridge=profile.calibration.ridge or RIDGE, watched=wide_clips(training_clips(profile)[0]))
 
 # %% ../nbs/42_steps.ipynb #612dfe74
-def prune_line_filters(profile:Profile, line:Line, seed:int=0)->tuple[dict[str, BasicVSR], pd.DataFrame, dict]:
+def prune_line_filters(profile:Profile, line:Line, seed:int=0)->tuple[dict[str, RecurrentNetwork], pd.DataFrame, dict]:
     "Networks by stage, the report of `cut`, and how they were repaired"
     dense, scores = dense_network(profile), line_scores(profile, line, seed)
     widths = line_widths(profile, line, scores)
@@ -226,7 +222,7 @@ def how_chosen(profile:Profile, line:Line, seed:int)->dict:
     return dict(scope='layer', pattern=line.pattern, ratios=_spared_shares(profile, line, seed))
 
 # %% ../nbs/42_steps.ipynb #58c380db
-def prune_line_weights(profile:Profile, line:Line, seed:int=0)->tuple[dict[str, BasicVSR], Masks, dict]:
+def prune_line_weights(profile:Profile, line:Line, seed:int=0)->tuple[dict[str, RecurrentNetwork], Masks, dict]:
     "Networks by stage, their masks, and how they were repaired"
     dense = dense_network(profile)
     looked = calibration(profile, seed)[0] if _needs_clips(line) else None
@@ -241,12 +237,12 @@ def prune_line_weights(profile:Profile, line:Line, seed:int=0)->tuple[dict[str, 
     return dict(pruned=pruned, repaired=repaired), masks, dict(ridge=how['ridge'] if share else None, share=share)
 
 # %% ../nbs/42_steps.ipynb #13a32958
-def _left(report:pd.DataFrame)->dict[str, list[int]]:
-    "Which channels of each trunk's stream are left, for a teacher that compares states"
+def _left(report:pd.DataFrame, network:RecurrentNetwork)->dict[str, list[int]]:
+    "Which channels of each trunk's state are left, for a teacher that compares states"
     left = report.set_index('group').left
-    return {name: list(left[f'{name}.first']) for name in TRUNKS if f'{name}.first' in left}
+    return {trunk: list(left[name]) for trunk, name in network.state_layers.items() if name in left}
 
-def _about_cut(report)->dict: return dict(left=_left(report), ratio=removed_share(report))
+def _about_cut(report, network)->dict: return dict(left=_left(report, network), ratio=removed_share(report))
 
 # what the record of a stage keeps of `env`, besides the plan
 STAGE_ENV = dict(repaired='repair', regularised='training')
@@ -261,7 +257,7 @@ def line_fields(run:Run, stage:str)->dict:
 
 def score_stages(profile:Profile,
                  run:Run,
-                 networks:dict[str, BasicVSR],    # by stage
+                 networks:dict[str, RecurrentNetwork],    # by stage
                  started:float,                   # `time.perf_counter()` when the run began
                  ratio:float,                     # share of weights or filters removed
                  env:dict={},                     # for the records: plan, repair, training
@@ -289,7 +285,8 @@ def run_prune(profile:Profile, run:Run)->tuple[list[Record], Masks|pd.DataFrame]
         return score_stages(profile, run, networks, started, masks.sparsity, dict(repair=how)), masks
     networks, report, how = prune_line_filters(profile, line, run.seed)
     env = dict(repair=how) | plan_of_line(profile, line)
-    return score_stages(profile, run, networks, started, removed_share(report), env, _about_cut(report)), report
+    about = _about_cut(report, networks['pruned'])
+    return score_stages(profile, run, networks, started, removed_share(report), env, about), report
 
 # %% ../nbs/42_steps.ipynb #a68e7ba2
 def _recipe(profile:Profile, lr:float, iterations:int, seed:int, stream:int=1)->Recipe:
@@ -318,29 +315,30 @@ def _train(model, profile, name, recipe, callbacks=(), progress=False, teacher=N
     return history, about
 
 # %% ../nbs/42_steps.ipynb #b2d6c7bd
-def _from_scratch(profile, line, seed)->tuple[BasicVSR, dict]:
+def _from_scratch(profile, line, seed)->tuple[RecurrentNetwork, dict]:
     "A network of a line's widths, random but for the flow network of the dense one; and the share of filters it lacks"
     # only the widths count, so the cheapest criterion will do
     plain = line.model_copy(update=dict(scratch=False, repair=False, criterion='l1'))
     networks, report, _ = prune_line_filters(profile, plain, seed)
     torch.manual_seed(seed)
-    network = BasicVSR(Plan.of(networks['pruned'])).eval()
-    network.spynet.load_state_dict(networks['pruned'].spynet.state_dict())
+    pruned = networks['pruned']
+    network = type(pruned)(pruned.plan).eval()
+    network.spynet.load_state_dict(pruned.spynet.state_dict())
     return network, dict(ratio=removed_share(report))
 
-def student_of(profile:Profile, line:Line|None, seed:int, iterations:int)->tuple[BasicVSR, dict]:
+def student_of(profile:Profile, line:Line|None, seed:int, iterations:int)->tuple[RecurrentNetwork, dict]:
     "The network that fine-tuning begins with, and what its file says of it"
     if line and line.scratch: return _from_scratch(profile, line, seed)
     path = profile.at(begins_with(Files(profile.name), line, seed, iterations))
     return checkpoints.load(path), checkpoints.provenance(path)
 
-def teacher_for(profile:Profile, line:Line|None, student:BasicVSR, about:dict)->Teacher|None:
+def teacher_for(profile:Profile, line:Line|None, student:RecurrentNetwork, about:dict)->Teacher|None:
     "The dense network as a teacher, where a line has one"
     if not line or not line.distill: return None
     dense = dense_network(profile)
     return Teacher(dense, student, about['left']) if about.get('left') else Teacher.of(dense, student)
 
-def zeros_held(profile:Profile, line:Line|None, student:BasicVSR, iterations:int, seed:int)->tuple:
+def zeros_held(profile:Profile, line:Line|None, student:RecurrentNetwork, iterations:int, seed:int)->tuple:
     "Callbacks of the training of a line of weights, which keep zeros zero"
     if not line or line.prune != 'weights': return ()
     if not line.gradual: return (Masks.of(student),)
@@ -426,7 +424,8 @@ def run_aware(profile:Profile, run:Run, progress:bool=False)->tuple:
         lq = calibration(profile, run.seed)[0]
         networks['repaired'], how = surgery(model, aware, lq=lq, **repair_options(profile))
         env |= dict(repair=dict(how.attrs))
-    records = score_stages(profile, run, networks, started, removed_share(report), env, _about_cut(report))
+    about = _about_cut(report, small)
+    records = score_stages(profile, run, networks, started, removed_share(report), env, about)
     return records, history, view, report
 
 # %% ../nbs/42_steps.ipynb #092970f8
@@ -472,7 +471,7 @@ def run_speed(profile:Profile, run:Run|None=None)->dict[str, dict[str, dict]]:
     dense, known, found, by_plan = dense_network(profile), _known_times(profile), {}, {}
     for name in timed_names(profile):
         path = weights_path(profile, name)
-        plan = Plan.of(checkpoints.load(path)).to_json() if path.exists() else None
+        plan = checkpoints.load(path).plan.to_json() if path.exists() else None
         if _still_known(profile, name, known): found[name] = known[name]
         elif plan in by_plan: found[name] = by_plan[plan]
         else: found[name] = _time_network(profile, dense, path)

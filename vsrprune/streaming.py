@@ -26,9 +26,9 @@ import torch
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from .basicvsr import BasicVSR, to_frames, to_tensor
+from .networks import RecurrentNetwork, to_frames, to_tensor
 from .catalogue import resolve
-from .checkpoints import load, sha256
+from .checkpoints import load_network, sha256
 from .compare import checked_comparison, compare_clips
 from .fast import Fast, flows
 from .files import InputError, check_output, check_replaceable, replacing
@@ -108,7 +108,7 @@ class _Borders:
 class Finite:
     "A network for inference whose results are finite: what half precision cannot hold is computed again in float32"
     def __init__(self,
-                 model:BasicVSR,
+                 model:RecurrentNetwork,
                  dtype:torch.dtype=torch.float32,     # as for `fast.Fast`
                  tile:int|None=None,                  # likewise
                  first:int=0,                         # number of the clip's first frame in its file, for errors
@@ -148,7 +148,7 @@ class Finite:
 # %% ../nbs/33_streaming.ipynb #finite02
 def _step(direction, frame, flow, network, state):
     if flow is not None and not flow.isfinite().all(): return flow
-    return network.step(getattr(network, direction), frame, state, flow)
+    return network.step(direction, frame, state, flow)
 
 def _finite(network:Finite, act, *states):
     "What `act` computes by a network from states; `InputError` where it is not finite in float32 either"
@@ -289,7 +289,7 @@ def _check_dtype(dtype, device):
         raise InputError('upscale: processors compute in float32 or bfloat16; float16 is for GPUs.')
 
 # %% ../nbs/33_streaming.ipynb #upscale1
-def upscale(model:BasicVSR,                   # copied; runs where it is
+def upscale(model:RecurrentNetwork,           # copied; runs where it is
             clip,                             # (t, h, w, 3) uint8 or uint16 RGB, in memory or from `frames.open_clip`
             segment:int=16,                   # frames whose states are held at once
             cuts:list[int]|None=None,         # first frames of scenes, see `scene_cuts`; default one scene
@@ -301,13 +301,14 @@ def upscale(model:BasicVSR,                   # copied; runs where it is
            )->Iterator[np.ndarray]:           # (4h, 4w, 3) RGB, dtype of the clip
     """Restored frames one after the other. In float32 they are those of the whole scene in one pass
     (on a GPU to the TF32 of torch's convolutions). `InputError` for what is not a clip, and for impossible options"""
-    if not isinstance(model, BasicVSR): raise InputError(f'upscale: only BasicVSR streams, not {type(model).__name__}.')
+    if not isinstance(model, RecurrentNetwork):
+        raise InputError(f'upscale: a network of two trunks is wanted, see `networks`, not a {type(model).__name__}.')
     _check_clip(clip)
     _check_whole('segment', segment, 1)
     if look_ahead is not None: _check_whole('look_ahead', look_ahead, 0)
     if tile is not None: _check_whole('tile', tile, 1)
     starts = _scene_starts(clip, cuts)
-    _check_dtype(dtype, model.fusion.weight.device)
+    _check_dtype(dtype, model.device)
     options = dict(segment=segment, look_ahead=look_ahead, dtype=dtype, tile=tile)
     return _upscaled(model, clip, starts, options, cost or StreamCost())
 
@@ -597,8 +598,8 @@ def _checked_request(source, output, model, compare, fps, force)->Path|None:
     if fps is not None: frame_rate(fps)
     return checked_comparison(compare, force) if compare else None
 
-def _loaded(model, device)->BasicVSR:
-    return load(model).to(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+def _loaded(model, device)->RecurrentNetwork:
+    return load_network(model).to(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
 
 def _note_aspect(source, clip, output, note):
     "Say so where pixels are not square and the output cannot store that"

@@ -18,10 +18,10 @@ import pandas as pd
 import torch
 from torch import nn
 
-from .basicvsr import BasicVSR
 from .cost import compare_latency, latency, layer_calls, Timings
 from .files import InputError
-from .groups import chosen_groups, Group, in_flow, part, remove_traced, TracedNetwork
+from .groups import chosen_groups, Group, remove_traced, TracedNetwork
+from .networks import in_flow
 
 # %% ../nbs/24_widths.ipynb #930acbd9
 def _read_amount(item, text)->tuple[str, float]:
@@ -171,7 +171,7 @@ def _channel_cost(budget, group)->dict[str, float]:
     if group.width > 1: ms = budget.saved('ms', budget.dense, {group.name: half})/(group.width - half)
     return dict(params=params(budget.dense) - params(narrower), macs=macs(budget.dense) - macs(narrower), ms=ms)
 
-def group_table(model:nn.Module,                 # BasicVSR, or another network
+def group_table(model:nn.Module,                 # a network of Conv2d
                 timings:Timings|None=None,       # default float32 on the CPU, kept nowhere
                 example:torch.Tensor|None=None,  # a clip of the size that costs are counted for; default 3 of 180x320
                )->pd.DataFrame:                  # group, part, members, width; params, macs, ms per frame of a channel
@@ -179,8 +179,7 @@ def group_table(model:nn.Module,                 # BasicVSR, or another network
     traced = TracedNetwork(model, corner(example))
     budget = _Budget(traced, example, timings or Timings())
     def row(g):
-        where = part(g) if isinstance(model, BasicVSR) else ''
-        return dict(group=g.name, part=where, members=len(_touched(g)), width=g.width, **_channel_cost(budget, g))
+        return dict(group=g.name, part=g.part, members=len(_touched(g)), width=g.width, **_channel_cost(budget, g))
     return pd.DataFrame([row(g) for g in traced.groups])
 
 # %% ../nbs/24_widths.ipynb #5390790b

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import nn
 
-from .files import Document, InputError
+from .files import Document
 from .flow import SPYNET_WIDTHS, SPyNet, spynet_widths, width_of
 from .networks import TRUNKS, NetworkPlan, RecurrentNetwork, family
 

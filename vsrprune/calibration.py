@@ -8,7 +8,6 @@ __all__ = ['LEAST', 'PER_IMAGE', 'RIDGE', 'LONG', 'WIDE', 'CONTRAST', 'LONGER', 
            'NormalEquations', 'repair', 'weight_losses', 'wide_clips', 'apart']
 
 # %% ../nbs/20_calibration.ipynb #86568abc
-import copy
 from collections.abc import Callable, Iterable
 
 import numpy as np

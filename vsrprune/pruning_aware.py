@@ -341,7 +341,7 @@ class View:
 def _draw_lengths(ax, lengths):
     "Histograms of the lengths of what goes and what stays"
     bins = np.linspace(0, max(1.2, *(part.max().item() for part in lengths)), 40)
-    for part, name in zip(lengths, ('to go', 'to stay')): ax.hist(part.numpy(), bins, alpha=0.6, label=name)
+    for part, name in zip(lengths, ('to be removed', 'to be kept')): ax.hist(part.numpy(), bins, alpha=0.6, label=name)
     ax.set(xlabel='length, relative to the start', ylabel='channels', yscale='log')
     ax.legend(fontsize=8)
 
@@ -359,7 +359,7 @@ def draw_view(axes,          # three matplotlib axes
         right.plot(rows.iteration, rows.psnr, '.-')
         right.set(xlabel='iteration', ylabel='PSNR if pruned now (dB)')
         return
-    right.plot(rows.iteration, rows.going, label='to go')
-    right.plot(rows.iteration, rows.staying, label='to stay')
+    right.plot(rows.iteration, rows.going, label='to be removed')
+    right.plot(rows.iteration, rows.staying, label='to be kept')
     right.set(xlabel='iteration', ylabel='median length')
     right.legend(fontsize=8)

@@ -111,7 +111,7 @@ def claims_table(records:list[Record])->pd.DataFrame:
     found = [claim for pair in zip(unstructured, structured) for claim in pair]      # in the order of the original
     found.append(('abstract, conclusion', 'Pruning-aware training would prepare the network for structured pruning.',
                   'proposed, not tried', _aware_claim(records)))
-    return pd.DataFrame(found, columns=['said in', 'claim', PAPER, rows.source['dense']])
+    return pd.DataFrame(found, columns=['stated in', 'claim', PAPER, rows.source['dense']])
 
 def claims_latex(table:pd.DataFrame)->str:
     "The claims in LaTeX, as wide as the text"
@@ -288,7 +288,7 @@ def upscale_latex(table:pd.DataFrame)->str:
     by_network = table.groupby('network', sort=False)
     sections = [[cells(i, row) for i, (_, row) in enumerate(rows.iterrows())] for _, rows in by_network]
     names = ('ms', 'times as fast', 'apart', 'change (dB)')
-    headings = [('', 'network'), ('', 'run'), *((device, name) for device, _ in devices.values() for name in names)]
+    headings = [('', 'network'), ('', 'backend'), *((device, name) for device, _ in devices.values() for name in names)]
     return tabular('ll' + 'rrrr'*len(devices), headings, sections)
 
 # %% ../nbs/45_paper.ipynb #6c4930a7

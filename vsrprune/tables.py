@@ -319,7 +319,7 @@ def need(found:list, records:list[Record], what:str)->list:
                      'or its report was not run.')
 
 # %% ../nbs/43_tables.ipynb #5188cf91
-SWEEP = Table('MACs', 'filters by, widths',
+SWEEP = Table('MACs', 'criterion, widths',
               ('macs_cut', 'filters_removed', 'drop_at_once', 'drop_repaired', 'fair_drop', 'spread', 'spared',
                'faster', 'faster_bfloat16'),
               more=('psnr_finetuned', 'validation', 'warp_error', 'ridge'))
@@ -350,7 +350,7 @@ def sweep_table(records:list[Record])->pd.DataFrame:
     return table.assign(spared=(1 - table.drop_repaired/lost).where(lost >= 0.05))
 
 # %% ../nbs/43_tables.ipynb #df4400d6
-WEIGHTS = Table('weights', 'by, ranked',
+WEIGHTS = Table('weights', 'criterion, ranking',
                 ('zeros', 'zeros_without_flow', 'megabytes', 'of_dense', 'drop_at_once', 'drop_repaired', 'fair_drop',
                  'spread'),
                 more=('psnr_finetuned', 'validation'))
@@ -364,7 +364,7 @@ def weights_table(records:list[Record])->pd.DataFrame:
     return frame(found, WEIGHTS, lambda r: describe_weights(r.options), 'weights')
 
 # %% ../nbs/43_tables.ipynb #61380f04
-AWARE = Table('MACs', 'filters pruned',
+AWARE = Table('MACs', 'method',
               ('regularised_drop', 'surgery', 'drop_after', 'drop_after_repair', 'fair_drop', 'spread', 'closed',
                'validation', 'validation_drop', 'validation_spread', 'validation_closed', 'lr'),
               more=('macs_cut', 'psnr_finetuned'), gap='2.5pt')

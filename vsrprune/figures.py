@@ -237,8 +237,8 @@ def _watched(records, cut)->dict:
     return best[0].stages['regularised'][0].env['training']['view']
 
 def _draw_view(ax, view, cut):
-    ax.plot(view['iteration'], view['staying'], color='#0072B2', label='to be kept')
-    ax.plot(view['iteration'], view['going'], color='#D55E00', label='to be removed')
+    ax.plot(view['iteration'], view['staying'], color='#0072B2', label='kept')
+    ax.plot(view['iteration'], view['going'], color='#D55E00', label='removed')
     ax.fill_between(view['iteration'], view['going'], view['going_most'], color='#D55E00', alpha=0.25, lw=0)
     ax.set(xlabel='iteration', ylabel='length / initial length', title=f'$-${cut} % of MACs', ylim=(0, None))
     ax.legend(frameon=False)

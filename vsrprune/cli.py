@@ -6,7 +6,7 @@
 __all__ = ['app', 'NO_MEMORY', 'NETWORK', 'NetworkArgument', 'NetworkOption', 'ProfileName', 'DenseNetwork', 'FrameSize', 'Force',
            'AsJson', 'NOISE', 'RULE_COUNT', 'STEPS', 'MESSAGE', 'BAR', 'DONE', 'ENDS', 'TEX', 'Rerun', 'Extend',
            'Cluster', 'Line', 'SkipUnreadable', 'Layout', 'Half', 'Compress', 'KINDS', 'CLIPS', 'TrainingClips',
-           'NetworkOutput', 'FilterCriterion', 'Target', 'MaxDrop', 'Flow', 'BFloat16', 'Teacher', 'data', 'KIND',
+           'NetworkOutput', 'Target', 'MaxDrop', 'Flow', 'BFloat16', 'FilterCriterion', 'Teacher', 'data', 'KIND',
            'Dtype', 'Tile', 'LookAhead', 'Compare', 'models', 'main', 'fail', 'tell', 'report_errors', 'frame_size',
            'notebook_path', 'check_executed', 'parse_parameters', 'check_parameters', 'write_html', 'notebook',
            'time_left', 'Progress', 'follow', 'check_cluster', 'snakemake', 'report_lock', 'report', 'estimate',
@@ -651,8 +651,6 @@ def _tell_network(output:Path, found, as_json:bool):
     tell(f'{output}: {found.told()}', as_json, output=output, **values)
 
 # %% ../nbs/50_cli.ipynb #46fcac9b
-FilterCriterion = Annotated[str, typer.Option(
-    help='How channels are scored, for widths and for which of them go; an unknown name lists those there are.')]
 Target = Annotated[str, typer.Option(help="What to reach: 'latency=0.5' (half the time), 'latency=800ms' (per frame), "
     "'macs=0.5', or both: 'macs=0.5,latency=0.6'. MACs leave out SPyNet, latency is of the whole network.")]
 MaxDrop = Annotated[float|None, typer.Option(
@@ -662,6 +660,9 @@ Flow = Annotated[bool, typer.Option(
 BFloat16 = Annotated[bool, typer.Option('--bfloat16', help='Measure time in bfloat16 instead of float32.')]
 
 # %% ../nbs/50_cli.ipynb #c4b5f2c3
+FilterCriterion = Annotated[str, typer.Option(
+    help='How channels are scored, for widths and for which of them go; an unknown name lists those there are.')]
+
 @app.command()
 def prune(model:NetworkOption, data:TrainingClips, target:Target, output:NetworkOutput,
           max_drop:MaxDrop = None,

@@ -1,8 +1,11 @@
-"Runs a notebook for the tests, and fetches published networks"
+"Runs a notebook for the tests, compares the tables stored in it with those it makes, and fetches published networks"
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -18,12 +21,22 @@ EXPERIMENTS = [path for path in NOTEBOOKS if 'experiments' in path.parts and pat
 LIBRARY = [path for path in NOTEBOOKS if path not in EXPERIMENTS and 'experiments' not in path.parts]
 SECONDS = 900
 RUN = '''
+import json
 import sys
 from pathlib import Path
+import nbdev.test
 from nbdev.config import get_config
-from nbdev.test import test_nb
+shown = {}
+class Shell(nbdev.test.CaptureShell):
+    "Keeps what each cell that is run shows as HTML, by the id of the cell"
+    def cell(self, cell, **options):
+        cell.outputs = []
+        super().cell(cell, **options)
+        if cell.cell_type == 'code': shown[cell.id] = [''.join(out.data['text/html']) for out in cell.outputs if 'text/html' in out.get('data', {})]
+nbdev.test.CaptureShell = Shell
 config = get_config()
-passed, _ = test_nb(Path(sys.argv[1]), skip_flags=config.tst_flags.split(), basepath=config.config_path)
+passed, _ = nbdev.test.test_nb(Path(sys.argv[1]), skip_flags=config.tst_flags.split(), basepath=config.config_path)
+Path(sys.argv[2]).write_text(json.dumps(shown))
 sys.exit(not passed)
 '''
 
@@ -34,9 +47,37 @@ def shared_out()->dict:
     return os.environ | dict(OMP_NUM_THREADS=str(max(1, cores//int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', 1)))))
 
 
+def headings(pieces:list)->list:
+    "The column headings of each table in pieces of HTML"
+    def texts(head): return [re.sub('<.*?>', '', cell) for cell in re.findall(r'<th\b.*?</th>', head, re.S)]
+    return [[text for text in texts(head) if text] for piece in pieces for head in re.findall('<thead>.*?</thead>', piece, re.S)]
+
+
+def stale_tables(cells:list, shown:dict)->list:
+    "A line for each cell whose stored tables have other columns than those it showed when it was run; cells that were not run are left out"
+    lines = []
+    for cell in cells:
+        if cell['id'] not in shown: continue
+        stored = headings([''.join(out['data']['text/html']) for out in cell['outputs'] if 'text/html' in out.get('data', {})])
+        made = headings(shown[cell['id']])
+        if stored and stored != made: lines.append(f"cell {cell['id']}: stored {stored}, made now {made}")
+    return lines
+
+
 def run_notebook(notebook:Path):
-    "Fail the test unless the notebook runs"
-    process = subprocess.Popen([sys.executable, '-c', RUN, str(NBS/notebook)], cwd=ROOT, text=True, errors='replace', env=shared_out(),
+    "Fail the test unless the notebook runs and the columns of its stored tables are those it makes"
+    with tempfile.TemporaryDirectory() as folder:
+        shown = Path(folder)/'shown.json'
+        status, output = execute(notebook, shown)
+        if status: pytest.fail(f'nbs/{notebook} failed (exit status {status}):\n{output[-20_000:]}', pytrace=False)
+        cells = json.loads((NBS/notebook).read_text(encoding='utf-8'))['cells']
+        if stale := stale_tables(cells, json.loads(shown.read_text())):
+            pytest.fail('\n'.join([f'nbs/{notebook}: stored tables are out of date; run these cells and save the notebook:', *stale]), pytrace=False)
+
+
+def execute(notebook:Path, shown:Path)->tuple:
+    "Run a notebook in a process of its own, which writes what its cells show to a file: (exit status, what was printed)"
+    process = subprocess.Popen([sys.executable, '-c', RUN, str(NBS/notebook), str(shown)], cwd=ROOT, text=True, errors='replace', env=shared_out(),
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
     try:
         output, _ = process.communicate(timeout=SECONDS)
@@ -46,8 +87,7 @@ def run_notebook(notebook:Path):
         try: os.killpg(process.pid, signal.SIGKILL)
         except ProcessLookupError: pass
         process.wait()
-    if process.returncode:
-        pytest.fail(f'nbs/{notebook} failed (exit status {process.returncode}):\n{output[-20_000:]}', pytrace=False)
+    return process.returncode, output
 
 
 @cache

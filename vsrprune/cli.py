@@ -6,12 +6,12 @@
 __all__ = ['app', 'NO_MEMORY', 'NETWORK', 'NetworkArgument', 'NetworkOption', 'ProfileName', 'DenseNetwork', 'FrameSize', 'Force',
            'AsJson', 'NOISE', 'RULE_COUNT', 'STEPS', 'MESSAGE', 'BAR', 'DONE', 'ENDS', 'TEX', 'Rerun', 'Extend',
            'Cluster', 'Line', 'SkipUnreadable', 'Layout', 'Half', 'Compress', 'KINDS', 'CLIPS', 'TrainingClips',
-           'NetworkOutput', 'Target', 'MaxDrop', 'Flow', 'BFloat16', 'Teacher', 'data', 'KIND', 'Dtype', 'Tile',
-           'LookAhead', 'Compare', 'models', 'main', 'fail', 'tell', 'report_errors', 'frame_size', 'notebook_path',
-           'check_executed', 'parse_parameters', 'check_parameters', 'write_html', 'notebook', 'time_left', 'Progress',
-           'follow', 'check_cluster', 'snakemake', 'report_lock', 'report', 'estimate', 'records', 'ship', 'train',
-           'convert', 'info_text', 'info', 'export', 'PhaseLines', 'prune', 'finetune', 'check', 'degrade',
-           'upscale_text', 'upscale', 'scores_text', 'evaluate', 'list_models', 'get_models']
+           'NetworkOutput', 'Target', 'MaxDrop', 'Flow', 'BFloat16', 'FilterCriterion', 'Teacher', 'data', 'KIND',
+           'Dtype', 'Tile', 'LookAhead', 'Compare', 'models', 'main', 'fail', 'tell', 'report_errors', 'frame_size',
+           'notebook_path', 'check_executed', 'parse_parameters', 'check_parameters', 'write_html', 'notebook',
+           'time_left', 'Progress', 'follow', 'check_cluster', 'snakemake', 'report_lock', 'report', 'estimate',
+           'records', 'ship', 'train', 'convert', 'info_text', 'info', 'export', 'PhaseLines', 'prune', 'finetune',
+           'check', 'degrade', 'upscale_text', 'upscale', 'scores_text', 'evaluate', 'list_models', 'get_models']
 
 # %% ../nbs/50_cli.ipynb #af31115e
 import json
@@ -658,6 +658,9 @@ Flow = Annotated[bool, typer.Option(
 BFloat16 = Annotated[bool, typer.Option('--bfloat16', help='Measure time in bfloat16 instead of float32.')]
 
 # %% ../nbs/50_cli.ipynb #c4b5f2c3
+FilterCriterion = Annotated[str, typer.Option(
+    help='How channels are scored, for widths and for which of them go; an unknown name lists those there are.')]
+
 @app.command()
 def prune(model:NetworkOption, data:TrainingClips, target:Target, output:NetworkOutput,
           max_drop:MaxDrop = None,
@@ -665,6 +668,7 @@ def prune(model:NetworkOption, data:TrainingClips, target:Target, output:Network
           size:FrameSize = '180x320',
           bfloat16:BFloat16 = False,
           flow:Flow = False,
+          criterion:FilterCriterion = 'reconstruction',
           seed:int = 0,
           force:Force = False,
           as_json:AsJson = False):
@@ -678,7 +682,8 @@ def prune(model:NetworkOption, data:TrainingClips, target:Target, output:Network
         import torch
         from vsrprune.shrink import shrink_file
         lines, dtype = PhaseLines(), torch.bfloat16 if bfloat16 else torch.float32
-        options = dict(iterations=iterations, size=frame_size(size), seed=seed, flow=flow, dtype=dtype)
+        options = dict(iterations=iterations, size=frame_size(size), seed=seed, flow=flow, dtype=dtype,
+                       criterion=criterion)
         try: found = shrink_file(model, data, target, output, max_drop, force, note=lines, **options)
         finally: lines.end()
     _tell_network(output, found, as_json)

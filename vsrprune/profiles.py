@@ -134,8 +134,6 @@ def _check_filters(line):
         raise ValueError("a line of filters needs either 'filters' or 'keep_macs'")
     if line.filters: _check_share(line)
     else: _check_budget(line)
-    if line.aware and line.criterion not in ('l1', 'reconstruction'):
-        raise ValueError("pruning-aware training chooses by 'l1' or 'reconstruction'")
 
 def _check_share(line):
     if line.keep_time: raise ValueError("'keep_time' goes with 'keep_macs'")

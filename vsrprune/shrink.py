@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 from . import checkpoints, cost
 from .calibration import calibration_clips, wide_clips
 from .catalogue import resolve
-from .criteria import channel_scores
+from .criteria import channel_scores, criterion_named
 from .datasets import Pair
 from .evaluation import pairs_at
 from .files import InputError, check_output, replacing, repo_root, write_text
@@ -39,6 +39,7 @@ class Shrunk:
     "A smaller network, and what is known of it"
     model: RecurrentNetwork
     target: str
+    criterion: str              # of filters
     reached: dict[str, float]   # shares of the given network, by what the target counts
     macs: float                 # share of the MACs left, SPyNet's not counted
     faster: float               # time of the given network over this one's, measured in turn
@@ -64,7 +65,7 @@ class Shrunk:
 # %% ../nbs/36_shrink.ipynb #shrtext1
 def _shrunk_text(found:Shrunk)->str:
     reached = ', '.join(f'{name}={share:.3f}' for name, share in found.reached.items())
-    text = (f'{found.target}: {reached} reached; {1 - found.macs:.0%} of the MACs removed, '
+    text = (f'{found.target}: {reached} reached; {1 - found.macs:.0%} of the MACs removed by {found.criterion}, '
             f'{found.faster:.2f} times as fast; on {len(found.held_out)} held-out clips '
             f'{found.psnr_dense:.2f} dB before, {found.psnr_pruned:.2f} pruned, {found.psnr_repaired:.2f} repaired, '
             f'{found.psnr:.2f} fine-tuned: a drop of {found.drop:.2f} dB')
@@ -120,9 +121,10 @@ class _Phases:
         write_text(json.dumps(dict(facts=facts, seconds=seconds)), path)      # last: now the phase counts as done
 
 # %% ../nbs/36_shrink.ipynb #0c1d2e3f
-def _score_channels(dense, calibration, only, note)->tuple[dict, dict]:
+def _score_channels(dense, criterion, calibration, seed, only, note)->tuple[dict, dict]:
     "Phase 'criterion'"
-    return {}, channel_scores(dense, 'reconstruction', calibration, only=only, note=note)
+    note(criterion)
+    return {}, channel_scores(dense, criterion, calibration, seed, only=only, note=note)
 
 def _choose_widths(dense, scores, target, only, size, dtype, note)->tuple[dict, None]:
     "Phase 'widths': by the clock of this machine"
@@ -180,9 +182,9 @@ def _compare(dense, small, size, dtype, held_out, note)->tuple[dict, None]:
     return facts | dict(faster=speed['ratio'], conditions=speed['conditions']), None
 
 # %% ../nbs/36_shrink.ipynb #shrinkph
-def _shrink(phase, dense, pairs, held_out, target, calibration, only, recipe, size, dtype)->Shrunk:
+def _shrink(phase, dense, pairs, held_out, target, criterion, calibration, only, recipe, size, dtype)->Shrunk:
     "Run all phases"
-    _, scores = phase('criterion', _score_channels, dense, calibration, only)
+    _, scores = phase('criterion', _score_channels, dense, criterion, calibration, recipe.seed, only)
     found, _ = phase('widths', _choose_widths, dense, scores, target, only, size, dtype)
     widths = found['widths']
     pruned, _ = phase('pruning', _prune, dense, scores, widths, held_out)
@@ -194,7 +196,7 @@ def _shrink(phase, dense, pairs, held_out, target, calibration, only, recipe, si
                              state, show_bar)
     compared, _ = phase('comparison', _compare, dense, small, size, dtype, held_out)
     macs = cost.macs(small, size).network/cost.macs(dense, size).network
-    return Shrunk(small, str(target), found['reached'], macs, **compared,
+    return Shrunk(small, str(target), criterion, found['reached'], macs, **compared,
                   psnr_dense=pruned['psnr_dense'], psnr_pruned=pruned['psnr'], psnr_repaired=repaired['psnr'],
                   psnr=tuned['psnr'], held_out=tuple(p.name for p in held_out), seconds=phase.seconds)
 
@@ -215,20 +217,24 @@ def shrink(dense:RecurrentNetwork,             # left as it is
            frames:int=7,                       # of calibration clips
            crop:int=48,                        # their side, low-resolution pixels
            flow:bool=False,                    # prune SPyNet too
+           criterion:str='reconstruction',     # of filters, one of `CRITERIA`: for widths too
            note:Callable|None=None,            # called with a line about each step; also shows a bar of the training
           )->Shrunk:
     """Prune to a target, repair, fine-tune with the dense network as the teacher; resumes at the phase that was
     interrupted. `InputError` where the target is out of reach"""
     target, dense = Target.parse(target), dense.eval()
+    criterion_named('filters', criterion)      # refuses an unknown one
     recipe = finetuning_recipe(iterations, lr, seed, batch) if iterations else finetuning_recipe(seed=seed)
     if min(size) < 1:
         raise InputError(f'size: height and width of a frame, both 1 or more, not {size[0]} x {size[1]}.')
     settings = dict(target=str(target), iterations=iterations, lr=lr, size=size, dtype=str(dtype), seed=seed,
-                    batch=batch, frames=frames, crop=crop, flow=flow, held_out=[p.name for p in held_out], kept=KEPT)
+                    batch=batch, frames=frames, crop=crop, flow=flow, criterion=criterion,
+                    held_out=[p.name for p in held_out], kept=KEPT)
     names = ['criterion', 'widths', 'pruning', 'repair', *['fine-tuning']*bool(iterations), 'comparison']
     phase = _Phases(_folder(dense, pairs, settings), names, note)
     calibration = calibration_clips(pairs, 8, frames, crop, seed)
-    return _shrink(phase, dense, pairs, held_out, target, calibration, PARTS if flow else None, recipe, size, dtype)
+    only = PARTS if flow else None
+    return _shrink(phase, dense, pairs, held_out, target, criterion, calibration, only, recipe, size, dtype)
 
 # %% ../nbs/36_shrink.ipynb #d7ab2f0d
 def _checked(output, force, *sources)->Path:

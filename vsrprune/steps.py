@@ -402,7 +402,8 @@ def regularise(profile:Profile, run:Run, progress:bool=False)->tuple:
     """Pruning-aware training of the dense network:
     (network with its parametrisation, `PruningAware`, `View`, curve, what the record says)"""
     line, dense, model = run.line, dense_network(profile), dense_network(profile)
-    scores = line_scores(profile, line, run.seed) if CRITERIA['filters'][line.criterion].needs_clips else None
+    # by the norm, filters are chosen anew while it trains; by any other criterion once
+    scores = None if line.criterion == 'l1' else line_scores(profile, line, run.seed)
     how, pairs = line.aware, training_clips(profile, 'validation')[0]
     pressure = Pressure(run.iterations, how.alpha, refresh=how.refresh, rate=how.rate)
     aware = PruningAware(model, line_widths(profile, line, {}), pressure, how.form, how.align, scores)

@@ -371,10 +371,11 @@ AWARE = Table('MACs', 'method',
 
 def _one_shot(records, aware:Result)->list[Result]:
     "Its one-shot counterparts, fine-tuned for as many iterations in all, to the same widths"
+    criteria = {'l1', 'reconstruction', aware.options.criterion}
     def widths(options): return options.keep_macs, options.widths, options.keep_time
     def like(method, options):
         if method != 'filters' or options.aware: return False
-        return widths(options) == widths(aware.options) and options.criterion in ('l1', 'reconstruction')
+        return widths(options) == widths(aware.options) and options.criterion in criteria
 
     return [r for r in results(records, like) if r.iterations == aware.iterations]
 

@@ -16,16 +16,20 @@ MADE        := data/runs/baselines data/runs/cache data/runs/shrink data/runs/ti
 
 MIN   := $(shell sed -n 's/^min_python *= *//p' settings.ini)
 
-.PHONY: help setup test report tex records lab clean
+.PHONY: help setup test test-published report tex records lab clean
 
 help:     ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: $(STAMP)  ## make .venv with the versions of constraints.txt (PYTHON=python3)
 
 test: setup      ## run every notebook, then check the repository
 	@echo 'test: notebooks and repository'
-	@$(BIN)/python -m pytest -v --numprocesses auto --maxprocesses 4 --durations=10 tests
+	@$(BIN)/python -m pytest -v --numprocesses auto --maxprocesses 4 --durations=10 -m 'not published' tests
+
+test-published: setup  ## score the published networks on the whole of Vid4, as their authors did
+	@echo 'test-published: published networks on Vid4'
+	@$(BIN)/python -m pytest -v -rs --durations=10 -m published tests
 
 report: setup tex  ## run the experiments and build the report (PROFILE=default RERUN=1 EXTEND=1)
 	@echo 'report: profile $(PROFILE)'

@@ -20,6 +20,7 @@ STEPS = {'dense', 'widths', 'trial', 'prune', 'aware', 'finetune', 'speed', 'tab
 EXPERIMENTS = [path for path in NOTEBOOKS if 'experiments' in path.parts and path.stem not in STEPS or path.stem == '50_cli']
 LIBRARY = [path for path in NOTEBOOKS if path not in EXPERIMENTS and 'experiments' not in path.parts]
 SECONDS = 900
+PATIENT = dict(OMP_WAIT_POLICY='passive')      # threads that wait for each other leave the core to another process
 RUN = '''
 import json
 import sys
@@ -44,7 +45,7 @@ sys.exit(not passed)
 def shared_out()->dict:
     "The environment, with the cores shared out among tests that run side by side: more threads than cores only wait for each other"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-    return os.environ | dict(OMP_NUM_THREADS=str(max(1, cores//int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', 1)))))
+    return os.environ | PATIENT | dict(OMP_NUM_THREADS=str(max(1, cores//int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', 1)))))
 
 
 def headings(pieces:list)->list:

@@ -10,7 +10,8 @@ def test_there_are_notebooks():
     assert LIBRARY, f'no notebook under {NBS}'
 
 
-@pytest.mark.parametrize('notebook', LIBRARY, ids=lambda path: path.stem)
+# the long ones, which stand on many others, come first: none of them is left to run by itself at the end
+@pytest.mark.parametrize('notebook', LIBRARY[::-1], ids=lambda path: path.stem)
 def test_notebook(notebook): run_notebook(notebook)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runner import EXPERIMENTS, ROOT, STEPS, run_notebook
+from runner import EXPERIMENTS, PATIENT, ROOT, STEPS, run_notebook
 
 RUNS = ROOT/'data'/'runs'/'smoke'
 PRODUCTS = [ROOT/'paper'/'report-smoke.pdf', ROOT/'paper'/'tables'/'smoke', ROOT/'figures'/'smoke']
@@ -21,7 +21,7 @@ HAS_TEX = shutil.which('latexmk') is not None
 
 def report():
     "Build the smoke report: (exit status, what was printed)"
-    done = subprocess.run(COMMAND, cwd=ROOT, capture_output=True, text=True, timeout=2400)
+    done = subprocess.run(COMMAND, cwd=ROOT, env=os.environ | PATIENT, capture_output=True, text=True, timeout=2400)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -34,7 +34,7 @@ def is_whole(status, said):
 def built():
     "The smoke report from nothing, killed once on the way and then finished"
     for product in [RUNS, *PRODUCTS]: shutil.rmtree(product) if product.is_dir() else product.unlink(missing_ok=True)
-    first = subprocess.Popen(COMMAND, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    first = subprocess.Popen(COMMAND, cwd=ROOT, env=os.environ | PATIENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
     waited = time.monotonic() + 1200
     while not (trained := [*(RUNS/'states').glob('trial-*.pt')]) and first.poll() is None and time.monotonic() < waited: time.sleep(0.1)
     os.killpg(first.pid, signal.SIGKILL)
@@ -128,7 +128,7 @@ def clone(built, tmp_path_factory):
 
 def report_in(clone, *options):
     "Build the smoke report of a clone: (exit status, what was printed)"
-    done = subprocess.run([*COMMAND, *options], cwd=clone, env=os.environ | {'PYTHONPATH': str(clone)}, capture_output=True, text=True, timeout=1200)
+    done = subprocess.run([*COMMAND, *options], cwd=clone, env=os.environ | PATIENT | {'PYTHONPATH': str(clone)}, capture_output=True, text=True, timeout=1200)
     return done.returncode, done.stdout + done.stderr
 
 

@@ -114,6 +114,16 @@ def _check_writable(output:Path):
 # %% ../nbs/50_cli.ipynb #5f098654
 def _one_line(error:Exception)->str: return ' '.join(str(error).split())
 
+def _papermill():
+    """papermill. It imports jsonschema, which builds a grammar of web addresses where JupyterLab has installed one:
+    that takes longer than everything else, and notebooks have no need of it"""
+    grammar = 'rfc3987_syntax'
+    hidden = sys.modules.setdefault(grammar) is None
+    try: import papermill
+    finally:
+        if hidden: del sys.modules[grammar]
+    return papermill
+
 def parse_parameters(words:list[str])->dict:
     "Parameters given as name=value, each value in YAML; `InputError` for anything else"
     import yaml
@@ -126,8 +136,7 @@ def parse_parameters(words:list[str])->dict:
 
 def check_parameters(path:Path, given:dict):
     "`InputError` for a parameter that the notebook does not have"
-    import papermill
-    known = papermill.inspect_notebook(str(path))
+    known = _papermill().inspect_notebook(str(path))
     for name in given.keys() - known.keys():
         raise InputError(f"{path.name}: no parameter '{name}'; there are {', '.join(known)}.")
 
@@ -142,7 +151,7 @@ def write_html(executed:Path)->Path:
 
 def _execute(name:str, path:Path, output:Path, given:dict):
     "Run a notebook; one that fails ends the command"
-    import papermill
+    papermill = _papermill()
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
     from traitlets.config import Config

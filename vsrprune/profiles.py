@@ -166,6 +166,7 @@ class Calibration(Document):
     frames: Positive = 7
     size: Positive = 48                         # side of the low-resolution crops, pixels
     ridge: Annotated[float, Field(gt=0)]|None = None    # lambda of repair, where not that of `calibration`
+    watched: Annotated[int, Field(ge=3)]|None = None    # frames of clips that repair is judged on, likewise
 
 # %% ../nbs/41_profiles.ipynb #5e1bbc1f
 class Settings(Document):

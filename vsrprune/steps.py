@@ -29,7 +29,7 @@ from safetensors import safe_open
 from torch import nn
 
 from . import checkpoints, cost
-from .calibration import RIDGE, calibration_clips, wide_clips
+from .calibration import LONG, RIDGE, calibration_clips, wide_clips
 from .catalogue import resolve
 from .cost import Speedup, Timings, costs, environment
 from .criteria import CRITERIA, channel_scores, weight_scores
@@ -185,7 +185,8 @@ def line_widths(profile:Profile, line:Line, scores:dict)->dict[str, int]:
 
 def repair_options(profile:Profile)->dict:
     "Options of the repair by `cut` or `surgery`"
-    return dict(ridge=profile.calibration.ridge or RIDGE, watched=wide_clips(training_clips(profile)[0]))
+    how = profile.calibration
+    return dict(ridge=how.ridge or RIDGE, watched=wide_clips(training_clips(profile)[0], frames=how.watched or LONG))
 
 # %% ../nbs/42_steps.ipynb #612dfe74
 def prune_line_filters(profile:Profile, line:Line, seed:int=0)->tuple[dict[str, RecurrentNetwork], pd.DataFrame, dict]:

@@ -143,6 +143,7 @@ def test_it_is_exported(net, file, pairs, tmp_path):
     assert difference(OnnxVSR(tmp_path/'onnx')(clip), net(clip)) < 1e-3
 
 
-def test_it_is_shrunk_to_a_target(net, pairs):
-    found = shrink(net, pairs[:2], pairs[2:], 'macs=0.5', iterations=2, size=(32, 48), batch=1, frames=2, crop=32)
+def test_it_is_shrunk_to_a_target(pairs):
+    wide = TinyVSR(TinyPlan(state=24, inner=32, wide=32)).eval()      # the search takes channels away by the eight
+    found = shrink(wide, pairs[:2], pairs[2:], 'macs=0.5', iterations=2, size=(32, 48), batch=1, frames=2, crop=32)
     assert isinstance(found.model, TinyVSR) and 0.35 < found.macs < 0.55

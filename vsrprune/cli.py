@@ -877,7 +877,7 @@ def evaluate(model:NetworkOption,
     typer.echo(scored.to_json() if as_json else f'{path}: the record')
 
 # %% ../nbs/50_cli.ipynb #44fab7bb
-models = typer.Typer(invoke_without_command=True, help='List all networks by name, and download published ones.')
+models = typer.Typer(invoke_without_command=True)
 app.add_typer(models, name='models')
 
 @models.callback()

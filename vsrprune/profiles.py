@@ -20,6 +20,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from .calibration import COUNT, FRAMES, SIDE
 from .criteria import CRITERIA
 from .files import Document, InputError, Positive, repo_root
 from .networks import PARTS
@@ -162,9 +163,9 @@ class Finetuning(Document):
 
 class Calibration(Document):
     "Crops of training clips that criteria and repair look at"
-    count: Positive = 8
-    frames: Positive = 7
-    size: Positive = 48                         # side of the low-resolution crops, pixels
+    count: Positive = COUNT
+    frames: Positive = FRAMES
+    size: Positive = SIDE                       # side of the low-resolution crops, pixels
     ridge: Annotated[float, Field(gt=0)]|None = None    # lambda of repair, where not that of `calibration`
     watched: Annotated[int, Field(ge=3)]|None = None    # frames of clips that repair is judged on, likewise
 

@@ -21,7 +21,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from . import checkpoints, cost
-from .calibration import calibration_clips, wide_clips
+from .calibration import COUNT, FRAMES, SIDE, calibration_clips, wide_clips
 from .catalogue import resolve
 from .criteria import channel_scores, criterion_named
 from .datasets import Pair
@@ -214,8 +214,8 @@ def shrink(dense:RecurrentNetwork,             # left as it is
            dtype:torch.dtype=torch.float32,    # that time is measured in
            seed:int=0,
            batch:int=2,
-           frames:int=7,                       # of calibration clips
-           crop:int=48,                        # their side, low-resolution pixels
+           frames:int=FRAMES,                  # of calibration clips
+           crop:int=SIDE,                      # their side, low-resolution pixels
            flow:bool=False,                    # prune SPyNet too
            criterion:str='reconstruction',     # of filters, one of `CRITERIA`: for widths too
            note:Callable|None=None,            # called with a line about each step; also shows a bar of the training
@@ -232,7 +232,7 @@ def shrink(dense:RecurrentNetwork,             # left as it is
                     held_out=[p.name for p in held_out], kept=KEPT)
     names = ['criterion', 'widths', 'pruning', 'repair', *['fine-tuning']*bool(iterations), 'comparison']
     phase = _Phases(_folder(dense, pairs, settings), names, note)
-    calibration = calibration_clips(pairs, 8, frames, crop, seed)
+    calibration = calibration_clips(pairs, COUNT, frames, crop, seed)
     only = PARTS if flow else None
     return _shrink(phase, dense, pairs, held_out, target, criterion, calibration, only, recipe, size, dtype)
 

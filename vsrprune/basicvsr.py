@@ -71,7 +71,8 @@ class Plan(NetworkPlan):
         return dict(SPyNet=dict(levels=[width for level in self.flow for width in level]),
                     backward=dict(stream=[self.backward.stream], blocks=[*self.backward.inner]),
                     forward=dict(stream=[self.forward.stream], blocks=[*self.forward.inner]),
-                    tail={'fusion': [self.fusion], 'up-convolutions': [self.upconv1, self.upconv2], 'conv_hr': [self.hr]})
+                    tail={'fusion': [self.fusion], 'up-convolutions': [self.upconv1, self.upconv2],
+                          'conv_hr': [self.hr]})
 
     def is_even(self):
         "Whether `dense` makes such a plan; SPyNet may be of any widths"

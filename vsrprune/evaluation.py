@@ -117,7 +117,8 @@ class Evaluation:
 # %% ../nbs/35_evaluation.ipynb #methodx1
 def _loaded(path:Path)->RecurrentNetwork:
     "The network of a file, where it will run"
-    return checkpoints.load_network(path).to('cuda' if torch.cuda.is_available() else 'cpu', memory_format=torch.channels_last)
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    return checkpoints.load_network(path).to(device, memory_format=torch.channels_last)
 
 def _method(model:RecurrentNetwork)->str:
     "How a network was pruned, by its looks"

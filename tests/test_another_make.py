@@ -23,6 +23,15 @@ from vsrprune.training import Teacher, finetune, finetuning_recipe
 from vsrprune.weights import prune_weights, repair_weights, sparsity
 
 
+@pytest.fixture(autouse=True, scope='module')
+def one_thread():
+    "Other tests run beside these, and threads that wait for each other take many times as long"
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope='module')
 def net():
     torch.manual_seed(0)

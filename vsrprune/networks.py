@@ -97,7 +97,7 @@ class PlannedNetwork(nn.Module):
     @property
     def plan(self):
         "Widths, read off the weights, so also after surgery"
-        return self.Plan.of_weights(self.state_dict())
+        return self.Plan.of(self)
 
     @property
     def dtype(self): return next(self.parameters()).dtype

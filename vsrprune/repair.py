@@ -227,7 +227,7 @@ def _descend(at:RecurrentRepair, layers:list[str], loss:Callable, images:int, st
     optimizer = torch.optim.Adam(weights)
     for step in range(steps):
         if step % AFRESH == 0:
-            refresh()
+            if step: refresh()
             if at.note: at.note(f'{what}: step {step} of {steps}')
         optimizer.param_groups[0]['lr'] = RATE*(1 - step/steps)
         optimizer.zero_grad()

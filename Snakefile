@@ -55,6 +55,6 @@ for run in RUNS:
         output: run.makes, f'{NOTEBOOKS}/{run.name}.html' if run.step != 'paper' else []
         localrule: run.step in PRODUCTS
         # one thread a run: two small networks side by side gain more from two cores than one network does
-        threads: workflow.cores if run.alone else 1
+        threads: workflow.cores if run.exclusive else 1
         params: command=lambda _, run=run: command(run), settings=P.settings_key      # a function: braces are LaTeX's
         shell: 'OMP_NUM_THREADS={threads} {params.command}'

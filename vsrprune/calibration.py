@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['LEAST', 'COUNT', 'FRAMES', 'SIDE', 'PER_IMAGE', 'RIDGE', 'LONG', 'WIDE', 'CONTRAST', 'LONGER', 'UNSEEN',
-           'calibration_clips', 'patches', 'outputs_at', 'draw_places', 'matrix_of', 'beside', 'input_moments',
-           'output_weights', 'damped', 'NormalEquations', 'repair', 'weight_losses', 'wide_clips', 'apart']
+           'calibration_clips', 'patches', 'outputs_at', 'draw_places', 'matrix_of', 'to_device_of', 'input_moments',
+           'output_sensitivity', 'damped', 'NormalEquations', 'repair', 'weight_losses', 'wide_clips', 'squared_errors']
 
 # %% ../nbs/20_calibration.ipynb #86568abc
 from collections.abc import Callable, Iterable
@@ -16,12 +16,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .datasets import Crops, Pair, evenly, kept, mirrored
+from .datasets import Crops, Pair, cached_frames, evenly, mirrored
 from .files import InputError
 
 # %% ../nbs/20_calibration.ipynb #a876309c
 LEAST = 32                        # low-resolution pixels
-COUNT, FRAMES, SIDE = 32, 4, 32   # of the crops: many small ones differ more than a few large ones
+COUNT, FRAMES, SIDE = 96, 4, 32   # of the crops: many small ones differ more than a few large ones
 
 def calibration_clips(pairs:list[Pair],   # of the training side, never of a test set
                       count:int=COUNT,    # of crops
@@ -68,7 +68,7 @@ def matrix_of(conv:nn.Conv2d)->torch.Tensor:
     bias = conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias
     return torch.cat([conv.weight.flatten(1).T, bias[None]]).detach().double()
 
-def beside(model:nn.Module, x:torch.Tensor)->torch.Tensor:
+def to_device_of(model:nn.Module, x:torch.Tensor)->torch.Tensor:
     "A tensor on the device of a network"
     return x.to(next(model.parameters()).device)
 
@@ -89,7 +89,7 @@ class _Watched:
         try:
             for i, clip in enumerate(clips, 1):
                 self.enough = {name: calls[name]*i//len(clips) for name in self.names} if calls else None
-                try: self.model(beside(self.model, clip[None]))
+                try: self.model(to_device_of(self.model, clip[None]))
                 except _StopForward: pass
         finally:
             for handle in handles: handle.remove()
@@ -151,13 +151,13 @@ def _hook_gradients(model, names, sums:dict)->list:
     return [hook_layer(name) for name in names]
 
 # %% ../nbs/20_calibration.ipynb #629352e4
-def output_weights(model:nn.Module,         # in eval mode; left as it is
-                   names:Iterable[str],     # of convolutions
-                   clips:torch.Tensor,      # (b, t, 3, h, w)
-                   draws:int=2,             # random directions for each clip
-                   seed:int=0,
-                   note:Callable|None=None, # called with a line about each clip
-                  )->dict[str, torch.Tensor]:   # by name (filters,) float64
+def output_sensitivity(model:nn.Module,         # in eval mode; left as it is
+                       names:Iterable[str],     # of convolutions
+                       clips:torch.Tensor,      # (b, t, 3, h, w)
+                       draws:int=2,             # random directions for each clip
+                       seed:int=0,
+                       note:Callable|None=None, # called with a line about each clip
+                      )->dict[str, torch.Tensor]:   # by name (filters,) float64
     "Squared error of the picture (mean over its values) per unit of mean squared error in what a filter writes"
     names, sums = list(names), {}
     rng, values = torch.Generator().manual_seed(seed), 0
@@ -165,7 +165,7 @@ def output_weights(model:nn.Module,         # in eval mode; left as it is
     try:
         with torch.enable_grad():
             for clip in _clips_with_notes(clips, note, 'output sensitivity'):
-                clip = beside(model, clip[None]).detach().requires_grad_()      # its gradient passes every layer
+                clip = to_device_of(model, clip[None]).detach().requires_grad_()      # its gradient passes every layer
                 out = model(clip)
                 for draw in range(draws):
                     signs = torch.randint(0, 2, out.shape, generator=rng).to(out)*2 - 1
@@ -339,7 +339,7 @@ UNSEEN = 1e-5                           # squared error up to which nothing is w
 
 def _wide_clip(pair, frames, side, contrast)->torch.Tensor:
     "(1, frames, 3, h, w): a clip played back and forth, the middle of its frames, with more contrast"
-    lq, _ = kept(pair)
+    lq, _ = cached_frames(pair)
     top, left = (max(n - side, 0)//2 for n in lq.shape[1:3])
     lq = lq[mirrored(0, frames, len(lq)), top:top + side, left:left + side]
     clip = torch.from_numpy(np.ascontiguousarray(lq)).permute(0, 3, 1, 2)[None].float()/255
@@ -360,12 +360,12 @@ def wide_clips(pairs:list[Pair],    # of the training side
 
 # %% ../nbs/20_calibration.ipynb #96cc4a81
 @torch.no_grad()
-def apart(model:nn.Module,              # in eval mode
-          clips:list[torch.Tensor],     # (1, t, 3, h, w) each
-          shown:list[torch.Tensor],     # what another network made of them
-         )->torch.Tensor:               # (clips, 3), fewer of less than three frames; infinite where it broke down
+def squared_errors(model:nn.Module,              # in eval mode
+                   clips:list[torch.Tensor],     # (1, t, 3, h, w) each
+                   shown:list[torch.Tensor],     # what another network made of them
+                  )->torch.Tensor:               # (clips, 3), fewer of short clips; inf where it broke down
     "Mean squared difference of what two networks make of clips, by thirds of each clip"
     def thirds(clip, other):
-        by_frame = (model(beside(model, clip)) - other).square().flatten(2).mean(2)[0]
+        by_frame = (model(to_device_of(model, clip)) - other).square().flatten(2).mean(2)[0]
         return torch.stack([part.mean() for part in by_frame.tensor_split(3) if len(part)])
     return torch.stack([thirds(*pair) for pair in zip(clips, shown)]).nan_to_num(torch.inf)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['app', 'NO_MEMORY', 'NETWORK', 'NetworkArgument', 'NetworkOption', 'ProfileName', 'DenseNetwork', 'FrameSize', 'Force',
            'AsJson', 'NOISE', 'RULE_COUNT', 'STEPS', 'MESSAGE', 'BAR', 'DONE', 'ENDS', 'TEX', 'Rerun', 'Extend',
-           'Cluster', 'Line', 'SkipUnreadable', 'Layout', 'Half', 'Compress', 'KINDS', 'CLIPS', 'TrainingClips',
+           'Cluster', 'Line', 'SkipUnreadable', 'Layout', 'Half', 'Compress', 'KIND_WORDS', 'CLIPS', 'TrainingClips',
            'NetworkOutput', 'Target', 'MaxDrop', 'Flow', 'BFloat16', 'FilterCriterion', 'Teacher', 'data', 'KIND',
            'Dtype', 'Tile', 'LookAhead', 'Compare', 'models', 'main', 'fail', 'tell', 'report_errors', 'frame_size',
            'notebook_path', 'check_executed', 'parse_parameters', 'check_parameters', 'write_html', 'notebook',
@@ -535,13 +535,13 @@ def convert(source:NetworkArgument,
              output=output, known_as=known, params=params, bytes=size, nonfinite=broken)
 
 # %% ../nbs/50_cli.ipynb #1070eeab
-KINDS = dict(dense='dense', filters='pruned by filters', weights='pruned by weights')
+KIND_WORDS = dict(dense='dense', filters='pruned by filters', weights='pruned by weights')
 
 def _file_line(file:str, found:dict)->str:
     "What the network is, and how its file stores it"
     stored = found['file']
     network = [found['network']]
-    if 'kind' in found: network.append(KINDS[found['kind']])
+    if 'kind' in found: network.append(KIND_WORDS[found['kind']])
     if stored['published']: network.append(stored['published'])
     storage = [f"{stored['bytes']/1e6:.2f} MB", f"layout of {stored['layout']}"]
     if stored['compressed']: storage.append('compressed')
@@ -655,7 +655,7 @@ NetworkOutput = Annotated[Path, typer.Option('-o', '--output', help='Where the n
 def _tell_network(output:Path, found, as_json:bool):
     "Print what came of pruning or fine-tuning: a summary, or all numbers as JSON"
     values = {name: value for name, value in vars(found).items() if name != 'model'}
-    tell(f'{output}: {found.told()}', as_json, output=output, **values)
+    tell(f'{output}: {found.summary()}', as_json, output=output, **values)
 
 # %% ../nbs/50_cli.ipynb #46fcac9b
 Target = Annotated[str, typer.Option(help="Target: 'latency=0.5' (half the time), 'latency=800ms' (per frame), "

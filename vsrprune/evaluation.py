@@ -28,7 +28,7 @@ from .files import InputError, replacing
 from .frames import open_clip
 from .metrics import PROTOCOLS, Protocol, Scores, bicubic, evaluate_together, protocol_of, recorded_protocol
 from .networks import FAMILIES, NetworkPlan, RecurrentNetwork
-from .resize import KINDS
+from .resize import check_degradation
 from .streaming import DTYPES, upscale
 from .training import has_bfloat16
 from .weights import sparsity
@@ -86,7 +86,7 @@ def protocol_text(version:str, temporal:bool=True)->str:
 # %% ../nbs/35_evaluation.ipynb #pairsat1
 def pairs_at(data:str, frames:int|None=None, split:str='evaluation', kind:str='BI')->list[Pair]:
     "Clips by name, or at a path: from here, or under the data root; `kind` is the degradation"
-    if kind not in KINDS: raise InputError(f'there is no degradation {kind!r}; use one of {", ".join(KINDS)}.')
+    check_degradation(kind)
     options = dict(frames=frames, split=split, kind=kind)
     if data not in PROTOCOLS and Path(data).exists(): return clip_pairs(Path(data).resolve(), **options)
     return clips(data, **options)

@@ -18,7 +18,7 @@ from .files import InputError, replacing
 from .records import Record
 from .tables import (
     ABLATION, PAPER, ablated, ablation_table, aware_table, compare, cut_of, decibel, dense_record, describe,
-    lengths_table, psnr_by_frame, results, swept, told_apart, weights_table)
+    lengths_table, psnr_by_frame, results, swept, compared_methods, weights_table)
 
 # %% ../nbs/44_figures.ipynb #bc1e48c8
 PRINT_STYLE = {'font.size': 7, 'axes.titlesize': 7, 'axes.labelsize': 7, 'xtick.labelsize': 6.5, 'ytick.labelsize': 6.5,
@@ -214,7 +214,7 @@ def draw_lengths(axes,                    # two matplotlib axes
                 ):
     "PSNR against iterations of fine-tuning, and the loss frame by frame: one-shot (dashed) and fine-tuned"
     ax, over_time = axes
-    compared = told_apart(records, cut)
+    compared = compared_methods(records, cut)
     looks = dict(zip(['dense', *compared], (dict(color='0.25', marker='*', ls=':'), *METHOD_LOOKS)))
     _draw_lengths(ax, lengths_table(records, cut), looks, cut)
     dense = psnr_by_frame([dense_record(records)])

@@ -19,7 +19,7 @@ from .files import repo_root
 from .records import Record
 from vsrprune.tables import (
     COLUMNS, PAPER, ablation_table, absent, aware_table, compare, count, decibel, dense_record, giga, latex_text,
-    lengths_table, paper, plain, printed, select_required, sweep_table, swept, tabular, told_apart, usual_length,
+    lengths_table, paper, plain, printed, select_required, sweep_table, swept, tabular, compared_methods, usual_length,
     weights_table)
 
 # %% ../nbs/45_paper.ipynb #428dc67d
@@ -212,7 +212,7 @@ def numbers(records:list[Record])->dict[str, str]:
 def length_numbers(records:list[Record], cut:str='50')->dict[str, str]:
     "PSNR after so many iterations: 'lengths-uniform-300.psnr', 'lengths-chosen-300.psnr', 'lengths-dense-300.psnr'"
     if not swept(records): return {}
-    names = dict(zip(('dense', *told_apart(records, cut)), ('dense', 'uniform', 'chosen')))
+    names = dict(zip(('dense', *compared_methods(records, cut)), ('dense', 'uniform', 'chosen')))
     table = lengths_table(records, cut)
     return {f'lengths-{names[row.method]}-{row.iterations}.psnr': decibel(row.psnr) for row in table.itertuples()}
 

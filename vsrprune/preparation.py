@@ -22,7 +22,7 @@ from tqdm import tqdm
 from .datasets import BENCHMARKS, clips_under
 from .files import InputError, replacing
 from .frames import IMAGES, open_clip, write_clip
-from .resize import KINDS, degrade
+from .resize import check_degradation, degrade
 
 # %% ../nbs/05_preparation.ipynb #9b2ec48b
 LAYOUTS = {       # folder -> numbers of its clips
@@ -283,7 +283,7 @@ def degrade_clips(source:str|Path,        # a clip, or a folder of clips
     """Make the low-resolution side of every clip, in parallel; what is there already is kept.
     `InputError` for an unknown kind, a place that cannot be, or frames there that are another clip's"""
     source, target = Path(source), Path(target)
-    if kind not in KINDS: raise InputError(f'there is no degradation {kind!r}; use one of {", ".join(KINDS)}')
+    check_degradation(kind)
     if workers is not None and workers < 1: raise InputError(f'degrade: at least one process, not {workers}.')
     targets = _targets(source, target)
     done = {clip: _is_done(clip, to, kind) for clip, to in targets.items()}

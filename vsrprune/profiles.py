@@ -208,7 +208,7 @@ class Run:
     seed: int = 0
     iterations: int = 0
     records: tuple[str, ...] = ()      # names of those that it makes
-    alone: bool = False                # it times something, or uses all cores
+    exclusive: bool = False            # it times something, or uses all cores
     weight: float = 0.3                # of the work, in minutes on two cores of a small network
 
     @property
@@ -248,13 +248,13 @@ def dense_run(settings:Settings, checkpoint:str='')->Run:
     records = record_name('dense', 'dense'), record_name('bicubic', 'dense')
     needs = (checkpoint,) if checkpoint else ()
     makes = files.weights('dense'), *map(files.record, records)
-    return Run('dense', 'dense', needs, makes, records=records, alone=True, weight=2)
+    return Run('dense', 'dense', needs, makes, records=records, exclusive=True, weight=2)
 
 def widths_run(settings:Settings, line:Line)->Run:
     "Widths that several lines share; they may depend on the clock"
     files = Files(settings.name)
     needs, makes = (files.weights('dense'),), (files.plan(line),)
-    return Run(f'widths-{plan_name(line)}', 'widths', needs, makes, line, alone=True, weight=1)
+    return Run(f'widths-{plan_name(line)}', 'widths', needs, makes, line, exclusive=True, weight=1)
 
 def prune_run(settings:Settings, line:Line, seed:int, iterations:int)->Run:
     "One line pruned, repaired if it asks for that, and scored; includes pruning-aware training"
@@ -394,7 +394,7 @@ def _all_runs(profile:ProfileFolders, checkpoint:str)->list[Run]:
     files, runs = Files(profile.name), experiment_runs(profile, checkpoint)
     records = [files.record(name) for run in runs for name in run.records]
     makes = (f'{files.runs}/benchmarks/speed.json',)
-    speed = Run('speed', 'speed', tuple(records), makes, alone=True, weight=4)
+    speed = Run('speed', 'speed', tuple(records), makes, exclusive=True, weight=4)
     return [*runs, speed, *product_runs(profile, [*records, *makes])]
 
 def _kept_runs(profile:ProfileFolders, names:list[str])->list[Run]:

@@ -43,7 +43,7 @@ from .profiles import Files, Line, Profile, Run, begins_with, experiment_runs, p
 from .pruning_aware import Pressure, PruningAware, View, surgery
 from .records import Options, Record, read_records, write_record
 from .training import Diverged, Recipe, Teacher, finetuning_recipe, has_bfloat16, train, validation_psnr
-from .weights import Gradual, Masks, choose, repair_weights, sensitivity, spared
+from .weights import Gradual, Masks, choose, repair_weights, sensitivity, equal_loss_shares
 from .widths import allocate
 
 # %% ../nbs/42_steps.ipynb #80b279f6
@@ -210,17 +210,17 @@ def scan_weights(profile:Profile, criterion:str='magnitude', seed:int=0, note=No
         with replacing(path) as tmp: scan.to_csv(tmp, index=False)
     return pd.read_csv(path)
 
-def _spared_shares(profile, line, seed)->dict[str, float]:
+def _shares_of_equal_loss(profile, line, seed)->dict[str, float]:
     "Shares by a scan, of all layers but the one with most room to both sides: it takes up what rounding leaves over"
     scan = scan_weights(profile, line.criterion, seed)
-    shares, sizes = spared(scan, line.sparsity), scan.groupby('layer').weights.first()
+    shares, sizes = equal_loss_shares(scan, line.sparsity), scan.groupby('layer').weights.first()
     roomiest = max(shares, key=lambda name: sizes[name]*min(shares[name], 1 - shares[name]))
     return {name: share for name, share in shares.items() if name != roomiest}
 
 def how_chosen(profile:Profile, line:Line, seed:int)->dict:
     "Scope, pattern and shares of a line of weights, as `weights.choose` takes them"
     if line.scope != 'sensitivity': return dict(scope=line.scope, pattern=line.pattern, ratios=None)
-    return dict(scope='layer', pattern=line.pattern, ratios=_spared_shares(profile, line, seed))
+    return dict(scope='layer', pattern=line.pattern, ratios=_shares_of_equal_loss(profile, line, seed))
 
 # %% ../nbs/42_steps.ipynb #58c380db
 def prune_line_weights(profile:Profile, line:Line, seed:int=0)->tuple[dict[str, RecurrentNetwork], Masks, dict]:

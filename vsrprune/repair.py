@@ -162,15 +162,16 @@ class RecurrentRepair:
         flows = [flow[:clips] for flow in self.own_flows]
         return long_states(self.small, name, self.x[:clips], flows, self.kept_states(name, clips))
 
-    def solve(self, name, read, target):
-        "A layer for what it should write; it reads (n, c, h, w) and should write (n, filters, h, w)"
-        if name not in self.filters: return
-        equations = NormalEquations(self.small.get_submodule(name))
-        for x, y in zip(read.split(TOGETHER), target.split(TOGETHER)):
-            places = draw_places(self.rng, y.shape, self.per_image).to(y.device)
-            equations.add(x, outputs_at(y, places), places)
-        self.rows.append((name, *equations.solve(self.ridge, self.alive.get(name))))
-        if self.note: self.note(f'{name} ({len(self.rows)} of {self.total})')
+# %% ../nbs/21_repair.ipynb #5014e1a7
+def _solve(at:RecurrentRepair, name, read, target):
+    "Solve a layer for what it should write; it reads (n, c, h, w) and should write (n, filters, h, w)"
+    if name not in at.filters: return
+    equations = NormalEquations(at.small.get_submodule(name))
+    for x, y in zip(read.split(TOGETHER), target.split(TOGETHER)):
+        places = draw_places(at.rng, y.shape, at.per_image).to(y.device)
+        equations.add(x, outputs_at(y, places), places)
+    at.rows.append((name, *equations.solve(at.ridge, at.alive.get(name))))
+    if at.note: at.note(f'{name} ({len(at.rows)} of {at.total})')
 
 # %% ../nbs/21_repair.ipynb #0900000d
 def _inputs(at:RecurrentRepair, name, clips:int|None=None):
@@ -185,7 +186,7 @@ def _solve_trunk(at:RecurrentRepair, name):
     dense, small = getattr(at.dense, name), getattr(at.small, name)
     wide, narrow = _inputs(at, name, SOLVED)
     wide = through(dense.first, wide)
-    at.solve(f'{name}.first', narrow, at.keep(f'{name}.first', wide))
+    _solve(at, f'{name}.first', narrow, at.keep(f'{name}.first', wide))
     narrow, wide = F.leaky_relu(through(small.first, narrow), 0.1), F.leaky_relu(wide, 0.1)
     for i in range(len(small.blocks)): wide, narrow = _solve_block(at, name, i, wide, narrow)
 
@@ -194,10 +195,10 @@ def _solve_block(at:RecurrentRepair, trunk:str, i:int, wide, narrow):
     "Solve a block; returns the streams after it, of the dense network and of the small one"
     block, theirs, ours = f'{trunk}.blocks.{i}', getattr(at.dense, trunk).blocks[i], getattr(at.small, trunk).blocks[i]
     inner = through(theirs.conv1, wide)
-    at.solve(f'{block}.conv1', narrow, at.keep(f'{block}.conv1', inner))
+    _solve(at, f'{block}.conv1', narrow, at.keep(f'{block}.conv1', inner))
     wide = wide + through(theirs.conv2, F.relu(inner))
     lacking = at.keep(f'{trunk}.first', wide) - narrow
-    at.solve(f'{block}.conv2', F.relu(through(ours.conv1, narrow)), lacking)
+    _solve(at, f'{block}.conv2', F.relu(through(ours.conv1, narrow)), lacking)
     return wide, through(ours, narrow)
 
 # %% ../nbs/21_repair.ipynb #c8c996fd
@@ -222,7 +223,7 @@ def _solve_tail(at:RecurrentRepair):
     wide, narrow = wide[chosen], narrow[chosen]
     for name in TAIL_LAYERS:
         target = through(at.dense.get_submodule(name), wide)
-        at.solve(name, narrow, at.keep(name, target))
+        _solve(at, name, narrow, at.keep(name, target))
         narrow = through(at.small.get_submodule(name), narrow)
         shape = at.dense.shuffle if name.startswith('upconv') else nn.Identity()
         wide, narrow = (F.leaky_relu(shape(x), 0.1) for x in (target, narrow))

@@ -67,7 +67,7 @@ def test_removing_filters_is_zeroing_them(net, clips):
 
 @pytest.mark.parametrize('criterion', ['l1', 'reconstruction'])
 def test_filters_are_pruned_and_repaired(net, clips, criterion):
-    plain, repaired = (prune_filters(net, target='macs=0.5', criterion=criterion, clips=clips, repaired=repaired)[0]
+    plain, repaired = (prune_filters(net, target='macs=0.5', criterion=criterion, clips=clips, repair=repaired)[0]
                        for repaired in (False, True))
     assert 0.35 < cost.macs(plain, (64, 96)).network/cost.macs(net, (64, 96)).network < 0.55
     lost, left = ((network(clips[0]) - net(clips[0])).square().mean() for network in (plain, repaired))
@@ -75,7 +75,7 @@ def test_filters_are_pruned_and_repaired(net, clips, criterion):
 
 
 def test_only_one_part_is_pruned(net):
-    small, _ = prune_filters(net, 0.5, only=('inner',))
+    small, _ = prune_filters(net, 0.5, parts=('inner',))
     assert small.plan == TinyPlan(inner=5)
 
 

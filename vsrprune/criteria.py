@@ -206,7 +206,7 @@ def channel_scores(model:nn.Module,                 # in eval mode; left as it i
                    clips:tuple|None=None,           # (lq, gt) of `calibration_clips`; `SCORED` of them are looked at
                    seed:int=0,                      # of `random`
                    example:torch.Tensor|None=None,  # as for `groups`
-                   only:tuple|None=None,            # parts to look at, as for `prune_filters`
+                   parts:tuple|None=None,            # parts to look at, as for `prune_filters`
                    note:Callable|None=None,         # called with a line about each step: which layer of how many
                   )->dict[str, torch.Tensor]:       # by group (width,); least go first
     "What each channel is worth by a criterion; `InputError` for an unknown one, or one without the clips it needs"
@@ -214,7 +214,7 @@ def channel_scores(model:nn.Module,                 # in eval mode; left as it i
     if by.needs_clips and clips is None:
         raise InputError(f"criterion '{criterion}' looks at clips; give those of `calibration_clips`.")
     if clips is not None: clips = tuple(side[:SCORED] for side in clips)
-    return by.score(model, chosen_groups(groups(model, example), only), clips, seed, note)
+    return by.score(model, chosen_groups(groups(model, example), parts), clips, seed, note)
 
 # %% ../nbs/23_criteria.ipynb #cweights
 def conv_weights(model:nn.Module)->dict[str, nn.Parameter]:

@@ -243,15 +243,15 @@ def fixed_layers(model:nn.Module,                 # as for `groups`
 
 # %% ../nbs/22_groups.ipynb #e9e233a4
 def chosen_groups(found:list[Group],      # from `groups`
-                  only:tuple|None,        # some of `PARTS`; `None` for all but 'flow'
+                  parts:tuple|None,        # some of `PARTS`; `None` for all but 'flow'
                  )->list[Group]:
     "Groups of some parts; `InputError` for what is not a tuple of parts, and for a network that has none"
-    if only is None: return [g for g in found if not in_flow(g.name)]
-    if not only or isinstance(only, str) or not set(only) <= set(PARTS):
-        raise InputError(f'prune_filters: only is a tuple of some of {PARTS}, got {only!r}.')
+    if parts is None: return [g for g in found if not in_flow(g.name)]
+    if not parts or isinstance(parts, str) or not set(parts) <= set(PARTS):
+        raise InputError(f'prune_filters: parts is a tuple of some of {PARTS}, got {parts!r}.')
     if odd := [g.name for g in found if not g.part]:
-        raise InputError(f"prune_filters: '{odd[0]}' is no group of a network that is known here; leave out only.")
-    return [g for g in found if g.part in only]
+        raise InputError(f"prune_filters: '{odd[0]}' is no group of a network that is known here; leave out parts.")
+    return [g for g in found if g.part in parts]
 
 # %% ../nbs/22_groups.ipynb #4d4e0723
 def _checked_channels(group, given)->list[int]:

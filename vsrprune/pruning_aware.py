@@ -21,7 +21,7 @@ from torch.nn.utils import parametrizations, parametrize
 from .checkpoints import unparametrise
 from .criteria import filter_norms
 from .files import InputError
-from .filters import cut
+from .filters import cut_filters
 from .groups import Group, groups
 from .training import main_process
 
@@ -287,12 +287,12 @@ def if_pruned(model:nn.Module, aware:PruningAware)->nn.Module:
 
 def surgery(model:nn.Module,         # that was trained; left as it is
             aware:PruningAware,
-            **options,               # of `filters.cut`, such as clips to repair on
+            **options,               # of `filters.cut_filters`, such as clips to repair on
            )->tuple[nn.Module, pd.DataFrame]:
-    "The smaller network without S, and the report of `filters.cut`"
+    "The smaller network without S, and the report of `filters.cut_filters`"
     twin = unparametrise(copy.deepcopy(model).eval())
     scores = {name: (~gone).float() for name, gone in aware.gone.items()}
-    return cut(twin, scores, aware.widths, **options)
+    return cut_filters(twin, scores, aware.widths, **options)
 
 # %% ../nbs/28_pruning_aware.ipynb #28749f8e
 def _lengths(aware, model)->tuple[torch.Tensor, torch.Tensor]:

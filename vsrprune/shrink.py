@@ -27,7 +27,7 @@ from .criteria import channel_scores, criterion_named
 from .datasets import Pair
 from .evaluation import pairs_at
 from .files import InputError, check_output, replacing, repo_root, write_text
-from .filters import cut
+from .filters import cut_filters
 from .networks import PARTS, TRUNKS, RecurrentNetwork, to_tensor
 from .training import Teacher, finetune, finetuning_recipe, validation_psnr
 from .weights import Masks
@@ -121,31 +121,31 @@ class _Phases:
         write_text(json.dumps(dict(facts=facts, seconds=seconds)), path)      # last: now the phase counts as done
 
 # %% ../nbs/36_shrink.ipynb #0c1d2e3f
-def _score_channels(dense, criterion, calibration, seed, only, note)->tuple[dict, dict]:
+def _score_channels(dense, criterion, calibration, seed, parts, note)->tuple[dict, dict]:
     "Phase 'criterion'"
     note(criterion)
-    return {}, channel_scores(dense, criterion, calibration, seed, only=only, note=note)
+    return {}, channel_scores(dense, criterion, calibration, seed, parts=parts, note=note)
 
-def _choose_widths(dense, scores, target, only, size, dtype, note)->tuple[dict, None]:
+def _choose_widths(dense, scores, target, parts, size, dtype, note)->tuple[dict, None]:
     "Phase 'widths': by the clock of this machine"
     note(f'{target}, MACs counted without SPyNet, time with it; {torch.get_num_threads()} threads')
     timings = cost.Timings.here(dtype, note=note)
     example = torch.empty(1, 3, 3, *size)
-    widths, reached = allocate(dense, scores, target, 'latency', only, timings, example=example, note=note)
+    widths, reached = allocate(dense, scores, target, 'latency', parts, timings, example=example, note=note)
     return dict(widths=widths, reached=reached), None
 
 # %% ../nbs/36_shrink.ipynb #2b3c4d5e
 def _prune(dense, scores, widths, held_out, note)->tuple[dict, RecurrentNetwork]:
     "Phase 'pruning'; its facts have the channels that are left in each group"
     note(f'{len(widths)} groups; then {len(held_out)} held-out clips')
-    small, report = cut(dense, scores, widths)
+    small, report = cut_filters(dense, scores, widths)
     left = {group: list(channels) for group, channels in zip(report.group, report.left)}
     psnr_dense, psnr = (validation_psnr(model, held_out) for model in (dense, small))
     return dict(psnr_dense=psnr_dense, psnr=psnr, left=left), small
 
 def _repair(dense, scores, widths, calibration, pairs, held_out, note)->tuple[dict, RecurrentNetwork]:
     "Phase 'repair'"
-    small, _ = cut(dense, scores, widths, calibration[0], note=note, watched=wide_clips(pairs))
+    small, _ = cut_filters(dense, scores, widths, calibration[0], note=note, watched=wide_clips(pairs))
     return dict(psnr=validation_psnr(small, held_out)), small
 
 # %% ../nbs/36_shrink.ipynb #3c4d5e6f
@@ -182,10 +182,10 @@ def _compare(dense, small, size, dtype, held_out, note)->tuple[dict, None]:
     return facts | dict(faster=speed['ratio'], conditions=speed['conditions']), None
 
 # %% ../nbs/36_shrink.ipynb #shrinkph
-def _shrink(phase, dense, pairs, held_out, target, criterion, calibration, only, recipe, size, dtype)->Shrunk:
+def _shrink(phase, dense, pairs, held_out, target, criterion, calibration, parts, recipe, size, dtype)->Shrunk:
     "Run all phases"
-    _, scores = phase('criterion', _score_channels, dense, criterion, calibration, recipe.seed, only)
-    found, _ = phase('widths', _choose_widths, dense, scores, target, only, size, dtype)
+    _, scores = phase('criterion', _score_channels, dense, criterion, calibration, recipe.seed, parts)
+    found, _ = phase('widths', _choose_widths, dense, scores, target, parts, size, dtype)
     widths = found['widths']
     pruned, _ = phase('pruning', _prune, dense, scores, widths, held_out)
     repaired, small = phase('repair', _repair, dense, scores, widths, calibration, pairs, held_out)
@@ -233,8 +233,8 @@ def shrink(dense:RecurrentNetwork,             # left as it is
     names = ['criterion', 'widths', 'pruning', 'repair', *['fine-tuning']*bool(iterations), 'comparison']
     phase = _Phases(_folder(dense, pairs, settings), names, note)
     calibration = calibration_clips(pairs, COUNT, frames, crop, seed)
-    only = PARTS if flow else None
-    return _shrink(phase, dense, pairs, held_out, target, criterion, calibration, only, recipe, size, dtype)
+    parts = PARTS if flow else None
+    return _shrink(phase, dense, pairs, held_out, target, criterion, calibration, parts, recipe, size, dtype)
 
 # %% ../nbs/36_shrink.ipynb #d7ab2f0d
 def _checked(output, force, *sources)->Path:

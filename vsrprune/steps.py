@@ -36,7 +36,7 @@ from .criteria import CRITERIA, channel_scores, weight_scores
 from .datasets import BENCHMARKS, clip_pairs, clips, evenly
 from .evaluation import fast_restore
 from .files import InputError, commit, replacing, repo_root, write_text
-from .filters import cut, prune_misaligned, removed_share
+from .filters import cut_filters, prune_misaligned, removed_share
 from .networks import PARTS, RecurrentNetwork, restore
 from .metrics import bicubic, evaluate, protocol_of
 from .profiles import Files, Line, Profile, Run, begins_with, experiment_runs, plan_name
@@ -154,14 +154,14 @@ def run_widths(profile:Profile, run:Run)->dict:
     "Step `widths`: widths of each group, and the share of the MACs that they reach; kept in a file"
     line, dense, seed = run.line, dense_network(profile), profile.seeds[0]
     criterion = dict(uniform='l1', latency='reconstruction').get(line.widths, line.criterion)
-    only = parts_pruned(profile, line)
+    parts = parts_pruned(profile, line)
     looked = calibration(profile, seed) if CRITERIA['filters'][criterion].needs_clips else None
-    scores = channel_scores(dense, criterion, looked, seed, only=only)
+    scores = channel_scores(dense, criterion, looked, seed, parts=parts)
     timings = Timings(folder=profile.folder/'timings')
     target = f'macs={line.keep_macs:g}'
     if line.keep_time: target += f',latency={line.keep_time:g}'
     example = torch.empty(1, 3, 3, *profile.cost_size)
-    widths, reached = allocate(dense, scores, target, line.widths, only, timings, example=example)
+    widths, reached = allocate(dense, scores, target, line.widths, parts, timings, example=example)
     plan = dict(widths=widths, reached=reached, timings=timings.conditions)
     write_text(json.dumps(plan, indent=1), plan_path(profile, line))
     return plan
@@ -172,7 +172,7 @@ def _needs_clips(line)->bool: return line.repair or CRITERIA[line.prune][line.cr
 def line_scores(profile:Profile, line:Line, seed:int)->dict[str, torch.Tensor]:
     "What each filter of the dense network is worth to a line"
     looked = calibration(profile, seed) if _needs_clips(line) else None
-    return channel_scores(dense_network(profile), line.criterion, looked, seed, only=parts_pruned(profile, line))
+    return channel_scores(dense_network(profile), line.criterion, looked, seed, parts=parts_pruned(profile, line))
 
 def _share_widths(scores, share)->dict[str, int]:
     "The same share of every group"
@@ -184,19 +184,19 @@ def line_widths(profile:Profile, line:Line, scores:dict)->dict[str, int]:
     return json.loads(plan_path(profile, line).read_text())['widths']
 
 def repair_options(profile:Profile)->dict:
-    "Options of the repair by `cut` or `surgery`"
+    "Options of the repair by `cut_filters` or `surgery`"
     how = profile.calibration
     return dict(ridge=how.ridge or RIDGE, watched=wide_clips(training_clips(profile)[0], frames=how.watched or LONG))
 
 # %% ../nbs/42_steps.ipynb #612dfe74
 def prune_line_filters(profile:Profile, line:Line, seed:int=0)->tuple[dict[str, RecurrentNetwork], pd.DataFrame, dict]:
-    "Networks by stage, the report of `cut`, and how they were repaired"
+    "Networks by stage, the report of `cut_filters`, and how they were repaired"
     dense, scores = dense_network(profile), line_scores(profile, line, seed)
     widths = line_widths(profile, line, scores)
-    small, report = cut(dense, scores, widths)
+    small, report = cut_filters(dense, scores, widths)
     if not line.aligned: small = prune_misaligned(dense, line.filters, parts_pruned(profile, line))
     if not line.repair: return dict(pruned=small), report, {}
-    repaired, how = cut(dense, scores, widths, calibration(profile, seed)[0], **repair_options(profile))
+    repaired, how = cut_filters(dense, scores, widths, calibration(profile, seed)[0], **repair_options(profile))
     return dict(pruned=small, repaired=repaired), report, dict(how.attrs)
 
 # %% ../nbs/42_steps.ipynb #5f6c30cf

@@ -369,7 +369,7 @@ def allocate(model:nn.Module,                     # left as it is
              scores:dict[str, torch.Tensor],      # from `channel_scores`
              target:str|Target,                   # 'macs=0.5', 'latency=0.5', 'latency=800ms', 'macs=0.5,latency=0.6'
              allocation:str='uniform',            # one of `ALLOCATIONS`
-             only:tuple|None=None,                # parts to prune, as for `prune_filters`
+             parts:tuple|None=None,                # parts to prune, as for `prune_filters`
              timings:Timings|None=None,           # default `Timings.here()`: float32 on the CPU
              step:int=8,                          # by latency, widths are multiples of it; of half before a shuffle
              example:torch.Tensor|None=None,      # a clip of the size that costs are counted for; default 3 of 180x320
@@ -383,7 +383,7 @@ def allocate(model:nn.Module,                     # left as it is
         raise InputError(f"no allocation '{allocation}'; there are {', '.join(ALLOCATIONS)}.")
     traced = TracedNetwork(model, corner(example))
     budget = _Budget(traced, example, timings)
-    within = partial(_within, budget, chosen_groups(traced.groups, only), scores, allocation, step)
+    within = partial(_within, budget, chosen_groups(traced.groups, parts), scores, allocation, step)
     def within_time(aim): return within(_macs_goal(budget, target) | dict(ms=aim*budget.ms(budget.dense)))
     if target.latency: found = _timed(model, budget, target, within_time, example, timings, say)
     else: found = _counted(budget, target, within)

@@ -206,7 +206,7 @@ def channel_scores(model:nn.Module,                 # in eval mode; left as it i
                    clips:tuple|None=None,           # (lq, gt) of `calibration_clips`; `SCORED` of them are looked at
                    seed:int=0,                      # of `random`
                    example:torch.Tensor|None=None,  # as for `groups`
-                   parts:tuple|None=None,            # parts to look at, as for `prune_filters`
+                   parts:tuple|None=None,           # parts to look at, as for `prune_filters`
                    note:Callable|None=None,         # called with a line about each step: which layer of how many
                   )->dict[str, torch.Tensor]:       # by group (width,); least go first
     "What each channel is worth by a criterion; `InputError` for an unknown one, or one without the clips it needs"

@@ -62,15 +62,15 @@ def _report(model, traced, gone)->pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 # %% ../nbs/25_filters.ipynb #13066219
-def cut_filters(model:nn.Module,             # in eval mode; left as it is
-        scores:dict[str, torch.Tensor],      # from `channel_scores`, of each group that gets narrower
-        widths:dict[str, int],               # what is left of each group; one that is not named stays
-        lq:torch.Tensor|None=None,           # (b, t, 3, h, w) calibration clips to repair on; default no repair
-        example:torch.Tensor|None=None,      # as for `groups`
-        note:Callable|None=None,             # called with the name of each layer that was repaired
-        ridge:float=RIDGE,                   # of repair, see `repair.repair_network`
-        watched:list|None=None,              # likewise, see `calibration.wide_clips`; default those it is repaired on
-       )->tuple[nn.Module, pd.DataFrame]:
+def cut_filters(model:nn.Module,                     # in eval mode; left as it is
+                scores:dict[str, torch.Tensor],      # from `channel_scores`, of each group that gets narrower
+                widths:dict[str, int],               # what is left of each group; one that is not named stays
+                lq:torch.Tensor|None=None,           # (b, t, 3, h, w) calibration clips to repair on; default no repair
+                example:torch.Tensor|None=None,      # as for `groups`
+                note:Callable|None=None,             # called with the name of each layer that was repaired
+                ridge:float=RIDGE,                   # of repair, see `repair.repair_network`
+                watched:list|None=None,              # likewise, of `calibration.wide_clips`; default those in `lq`
+               )->tuple[nn.Module, pd.DataFrame]:
     """A smaller copy without the channels of least score, and the report: one row per group and per fixed layer with
     group, part ('' in a network of no family), width (before), removed (channels), filters (before),
     filters_removed, left (indices of channels). Its `attrs` say how it was repaired: `ridge` (lambda, `None` where it
@@ -108,7 +108,7 @@ def prune_filters(model:nn.Module,               # a network of Conv2d, in eval 
                   target:str|Target|None=None,   # instead of a ratio: see `Target`
                   criterion:str='l1',            # one of `CRITERIA`
                   widths:str='uniform',          # how they are chosen, one of `ALLOCATIONS`
-                  clips:tuple|None=None,         # (lq, gt) of `calibration_clips`, for repair and criteria that need t
+                  clips:tuple|None=None,         # (lq, gt) of `calibration_clips`, for repair and some criteria
                   repair:bool=False,             # let what is left make up for what goes, see `repair.repair_network`
                   watched:list|None=None,        # as for `cut_filters`
                   seed:int=0,                    # of `random`
@@ -153,7 +153,7 @@ def _gone_separately(traced, dense, counts)->tuple[dict[str, set], dict[str, set
 
 def prune_misaligned(model:nn.Module,         # left as it is
                      ratio:float,             # as for `prune_filters`
-                     parts:tuple|None=None,    # likewise, and so is its default
+                     parts:tuple|None=None,   # likewise, and so is its default
                     )->nn.Module:             # of the same widths
     "What pruning layer by layer, blind to skips and recurrence, makes of a network: an ablation, not a method"
     traced, (small, report) = TracedNetwork(model), prune_filters(model, ratio, parts)

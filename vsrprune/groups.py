@@ -243,7 +243,7 @@ def fixed_layers(model:nn.Module,                 # as for `groups`
 
 # %% ../nbs/22_groups.ipynb #e9e233a4
 def chosen_groups(found:list[Group],      # from `groups`
-                  parts:tuple|None,        # some of `PARTS`; `None` for all but 'flow'
+                  parts:tuple|None,       # some of `PARTS`; `None` for all but 'flow'
                  )->list[Group]:
     "Groups of some parts; `InputError` for what is not a tuple of parts, and for a network that has none"
     if parts is None: return [g for g in found if not in_flow(g.name)]

@@ -369,7 +369,7 @@ def allocate(model:nn.Module,                     # left as it is
              scores:dict[str, torch.Tensor],      # from `channel_scores`
              target:str|Target,                   # 'macs=0.5', 'latency=0.5', 'latency=800ms', 'macs=0.5,latency=0.6'
              allocation:str='uniform',            # one of `ALLOCATIONS`
-             parts:tuple|None=None,                # parts to prune, as for `prune_filters`
+             parts:tuple|None=None,               # parts to prune, as for `prune_filters`
              timings:Timings|None=None,           # default `Timings.here()`: float32 on the CPU
              step:int=8,                          # by latency, widths are multiples of it; of half before a shuffle
              example:torch.Tensor|None=None,      # a clip of the size that costs are counted for; default 3 of 180x320

@@ -298,11 +298,16 @@ def _written(trunk, read): return trunk(read[:, :3], read[:, 3:])
 
 def _relative(error, target): return error.square().mean()/target.square().mean()
 
+def _wanted_states(at:RecurrentRepair, name)->list:
+    "What the dense trunk writes from what `_inputs` gives: its states, but for the first, of which some came back"
+    frame, zeros = at.x[:, trunk_order(name, at.flows)[0][0]], torch.zeros_like(at.states[name][0])
+    first = through(lambda read: _written(getattr(at.dense, name), read), torch.cat([frame, zeros], 1))
+    return [first, *at.states[name][1:]]
+
 def _improve_trunk(at:RecurrentRepair, name):
     "Descend on the error of what a trunk writes, relative to what the dense one does"
-    theirs, ours = getattr(at.dense, name), getattr(at.small, name)
-    wanted = through(lambda read: _written(theirs, read), _inputs(at, name)[0])
-    at.targets[name] = _by_frame(name, wanted.split(len(at.x)))
+    ours = getattr(at.small, name)
+    at.targets[name] = _by_frame(name, _wanted_states(at, name))
     target = at.keep(f'{name}.first', at.targets[name])
     def loss(read, drawn): return _relative(_written(ours, read[drawn]) - target[drawn], target[drawn])
     layers = [layer for layer in at.filters if layer.startswith(f'{name}.')]

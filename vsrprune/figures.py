@@ -306,10 +306,10 @@ def draw_upscale(ax,
                 ):
     "How many times faster than eager each network runs, network by network; the pruned one against the dense one"
     networks = list(dict.fromkeys(table.network))
-    names = [way for way in BACKENDS if table[table.way == way][f'{of}ms'].notna().any()]
+    names = [backend for backend in BACKENDS if table[table.backend == backend][f'{of}ms'].notna().any()]
     height = 0.8/len(names)
     for i, name in enumerate(names):
-        rows = table[(table.way == name) & table[f'{of}ms'].notna()]
+        rows = table[(table.backend == name) & table[f'{of}ms'].notna()]
         places = [networks.index(network) + (i - (len(names) - 1)/2)*height for network in rows.network]
         label, colour = BACKENDS[name]
         ax.barh(places, rows[f'{of}times_faster'], 0.9*height, color=colour, label=label)

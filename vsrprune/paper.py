@@ -242,20 +242,20 @@ def _sparse_on_gpu(about, row)->dict[str, str]:
 # %% ../nbs/45_paper.ipynb #f45837c7
 def _backends(found)->pd.DataFrame:
     "A row for each network and backend of one device"
-    near, rows = {row['way']: row for row in found['near']}, []
+    near, rows = {row['backend']: row for row in found['near']}, []
     for row in found['raced']:
-        network, way = row['way'].split(': ')
-        there = near.get(row['way'], {})
+        network, backend = row['backend'].split(': ')
+        there = near.get(row['backend'], {})
         times = dict(ms=row['ms'], times_faster=row['times_faster'], spread=row['spread'])
         error = dict(apart=there.get('apart', np.nan), psnr_change=there.get('psnr_change', np.nan))
-        rows.append(dict(network=network, way=way) | times | error)
+        rows.append(dict(network=network, backend=backend) | times | error)
     return pd.DataFrame(rows)
 
 def upscale_table(found:dict, on_gpu:dict|None=None)->pd.DataFrame:
     """A row for each network and backend: ms per frame, how many times faster than the first row
     (the published widths: than their own eager run), spread of that, largest difference from its own eager run,
     and change of PSNR (dB); those of a GPU as gpu_ms and so on"""
-    table, keys = _backends(found), ['network', 'way']
+    table, keys = _backends(found), ['network', 'backend']
     if not on_gpu: return table
     there = _backends(on_gpu)
     on_gpu = there.rename(columns={name: f'gpu_{name}' for name in there if name not in keys})
@@ -283,7 +283,7 @@ def upscale_latex(table:pd.DataFrame)->str:
     if 'gpu_ms' in table: devices['gpu_'] = ('GPU', 2)
     def cells(i, row):
         found = [cell for of, (_, digits) in devices.items() for cell in _backend_cells(row, of, digits)]
-        return [latex_text(row.network) if i == 0 else '', latex_text(row.way), *found]
+        return [latex_text(row.network) if i == 0 else '', latex_text(row.backend), *found]
 
     by_network = table.groupby('network', sort=False)
     sections = [[cells(i, row) for i, (_, row) in enumerate(rows.iterrows())] for _, rows in by_network]
@@ -298,7 +298,7 @@ SHORT = {'plain': 'plain', 'channels last': 'last', 'autocast, bfloat16': 'autoc
 def _backend_numbers(found, prefix, digits)->dict[str, str]:
     values = {}
     for row in _backends(found).itertuples():
-        name = f'{prefix}-{row.network}-{SHORT[row.way]}'
+        name = f'{prefix}-{row.network}-{SHORT[row.backend]}'
         values[f'{name}.ms'] = printed(row.ms, digits)
         values[f'{name}.times'] = printed(row.times_faster, 1)
         values[f'{name}.psnr'] = printed(row.psnr_change, 3)
@@ -327,7 +327,7 @@ def _way_numbers(found)->dict[str, str]:
     "Numbers of inference engines, of live video, and of segments"
     values = {}
     for row in found['engines']:
-        key = 'upscale-engine-' + re.sub('[^a-z0-9]+', '-', row['way'].lower())
+        key = 'upscale-engine-' + re.sub('[^a-z0-9]+', '-', row['backend'].lower())
         values |= {f'{key}.ms': printed(row['ms'], 0), f'{key}.psnr': printed(row['psnr_change'], 2)}
     for row in found['live']: values[f"upscale-live-{row['ahead']}.loss"] = printed(row['loss'], 2)
     for row in found['recomputing']:

@@ -110,6 +110,21 @@ def exported_cells():
             if re.search(r'^#\|\s*export[is]?\b', cell, re.M): yield path, cell.splitlines()
 
 
+def prose():
+    "Markdown of the tree: files, and cells of notebooks"
+    for path in tree():
+        if path.suffix == '.md': yield path, (ROOT/path).read_text(encoding='utf-8')
+        if path.suffix == '.ipynb':
+            cells = json.loads((ROOT/path).read_text(encoding='utf-8'))['cells']
+            yield path, '\n'.join(''.join(c['source']) for c in cells if c['cell_type'] == 'markdown')
+
+
+def test_links_lead_to_files():
+    target = re.compile(r'\]\(([^)\s#:]+)(?:#[^)\s]*)?\)')      # with a colon it is an address elsewhere
+    dead = [f'{path}: {link}' for path, text in prose() for link in target.findall(text) if not (ROOT/path.parent/link).exists()]
+    assert not dead, dead
+
+
 def test_exported_cells_are_short():
     assert [*exported_cells()]
     most = 45      # a class that would be harmed by being split

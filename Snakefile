@@ -1,6 +1,6 @@
 # The report of a profile: a loop over its runs. What is there, and whose inputs and settings have not changed, is not run again.
 # Run by `make report PROFILE=default`; by hand: snakemake --cores all --config profile=default
-# Other settings: checkpoint=FILE (the dense network, where the profile names none), kept=true (products from the records in
+# Other settings: checkpoint=FILE (the dense network, where the profile names none), committed=true (products from the records in
 # data/records), extend=true (only the records that are missing)
 import shlex
 import sys
@@ -11,10 +11,10 @@ from vsrprune.profiles import Profile
 from vsrprune.steps import missing_runs
 
 P = Profile.load(config.get('profile', 'default'))
-KEPT, EXTEND = bool(config.get('kept')), bool(config.get('extend'))
+COMMITTED, EXTEND = bool(config.get('committed')), bool(config.get('extend'))
 CHECKPOINT = config.get('checkpoint') or P.checkpoint and str(locate(P.checkpoint) or P.checkpoint) or ''
 VSRPRUNE = shlex.quote(str(Path(sys.executable).with_name('vsrprune')))
-RUNS = missing_runs(P) if EXTEND else P.runs(CHECKPOINT, KEPT)
+RUNS = missing_runs(P) if EXTEND else P.runs(CHECKPOINT, COMMITTED)
 NOTEBOOKS = f'data/runs/{P.name}/notebooks'
 
 # The epoch fixes the dates inside the PDF: the same records give the same bytes.
@@ -29,7 +29,7 @@ def command(run):
     given = [f'profile={P.name}', f'run={run.name}']
     if run.step == 'dense' and CHECKPOINT: given.append(f'checkpoint={Path(CHECKPOINT).resolve()}')
     if run.step in ('trial', 'aware', 'finetune'): given.append('progress=true')
-    if KEPT and run.step in ('tables', 'figures'): given.append(f'records=data/records/{P.name}')
+    if COMMITTED and run.step in ('tables', 'figures'): given.append(f'records=data/records/{P.name}')
     return ' '.join([VSRPRUNE, 'notebook', run.step, f'{NOTEBOOKS}/{run.name}.ipynb', *map(shlex.quote, given)])
 
 

@@ -133,7 +133,7 @@ def report_in(clone, *options):
 
 
 def test_records_are_kept_and_a_report_is_built_from_them(clone):
-    "`make records`, then the same tables from the kept records alone"
+    "`make records`, then the same tables from the committed records alone"
     assert any(json.loads(p.read_text())['cost']['speedup'] for p in (clone/'data'/'records'/'smoke').glob('filters-*-finetuned.json'))
     tables = clone/'paper'/'tables'/'smoke'
     shutil.rmtree(tables)

@@ -160,7 +160,7 @@ class Baseline(Document):
         path = repo_root()/'data'/'weights'/f'{name}.yaml'
         if not path.is_file():
             there = ', '.join(sorted(p.stem for p in path.parent.glob('*.yaml')))
-            raise InputError(f"no recipe '{name}' in {path.parent}; there are {there}.")
+            raise InputError(f"no recipe '{name}' in {path.parent}; available: {there}.")
         try: baseline = cls(**yaml.safe_load(path.read_text()))
         except (InputError, yaml.YAMLError, TypeError) as e:
             raise InputError(f"{path}: {' '.join(str(e).split())}") from None

@@ -91,7 +91,7 @@ def notebook_path(name:str)->Path:
     path = folder/f'{name}.ipynb'
     if path.is_file() and path.parent.resolve() == folder: return path
     names = ', '.join(sorted(p.stem for p in folder.glob('*.ipynb')))
-    raise InputError(f"no notebook '{name}'; there are {names}.")
+    raise InputError(f"no notebook '{name}'; available: {names}.")
 
 def check_executed(path:Path):
     "`InputError` where an executed notebook, or its HTML page, would replace a file that vsrprune did not write"
@@ -138,7 +138,7 @@ def check_parameters(path:Path, given:dict):
     "`InputError` for a parameter that the notebook does not have"
     known = _papermill().inspect_notebook(str(path))
     for name in given.keys() - known.keys():
-        raise InputError(f"{path.name}: no parameter '{name}'; there are {', '.join(known)}.")
+        raise InputError(f"{path.name}: no parameter '{name}'; available: {', '.join(known)}.")
 
 # %% ../nbs/50_cli.ipynb #b043ebd8
 def write_html(executed:Path)->Path:
@@ -332,17 +332,17 @@ def _given_network(wanted, checkpoint:str)->str:
     return _dense_source(wanted, checkpoint)
 
 # %% ../nbs/50_cli.ipynb #97e9d491
-def _kept_settings(wanted)->dict[str, str]:
-    "Settings for a report from kept records; `InputError` where not even the dense network's is among them"
+def _committed_settings(wanted)->dict[str, str]:
+    "Settings for a report from committed records; `InputError` where not even the dense network's is among them"
     names = wanted.record_names
-    missing = [name for name in names if not (wanted.kept/f'{name}.json').is_file()]
+    missing = [name for name in names if not (wanted.committed_folder/f'{name}.json').is_file()]
     if {'dense-s0-dense', 'bicubic-s0-dense'} & set(missing):
-        raise InputError(f'profile {wanted.name}: {len(missing)} of its records are not kept, {missing[0]} for one; '
-                         'EXTEND=1 computes what is missing, RERUN=1 everything.')
+        raise InputError(f'profile {wanted.name}: {len(missing)} of its records are not committed '
+                         f'(first: {missing[0]}); EXTEND=1 computes what is missing, RERUN=1 everything.')
     if missing:
-        _note(f'report: {len(missing)} of {len(names)} records are not kept, and the report is built without them; '
-              'EXTEND=1 computes them')
-    return dict(profile=wanted.name, kept='true')
+        _note(f'report: {len(missing)} of {len(names)} records are not committed, and the report is built without '
+              'them; EXTEND=1 computes them')
+    return dict(profile=wanted.name, committed='true')
 
 def _check_inputs(wanted, checkpoint:str):
     "Look for clips and network now, so that nothing turns out to be missing an hour into the report"
@@ -353,12 +353,12 @@ def _check_inputs(wanted, checkpoint:str):
     for warning in caught: _note(str(warning.message))
     source_network(wanted, checkpoint)
 
-def _restore_kept(wanted):
-    "Begin with the records that are kept"
-    from vsrprune.steps import restore_kept
-    if not wanted.kept.is_dir(): return
-    restored = restore_kept(wanted)
-    _note(f'report: {len(restored)} records restored from {wanted.kept}')
+def _restore_records(wanted):
+    "Begin with the committed records"
+    from vsrprune.steps import restore_committed
+    if not wanted.committed_folder.is_dir(): return
+    restored = restore_committed(wanted)
+    _note(f'report: {len(restored)} records restored from {wanted.committed_folder}')
 
 # %% ../nbs/50_cli.ipynb #begin001
 def _has_all_records(wanted)->bool:
@@ -380,15 +380,15 @@ def _remove_runs(wanted):
 def _begin(wanted, checkpoint:str, rerun:bool, extend:bool=False)->dict[str, str]:
     "Check what a report needs, make its folder ready, and give the settings of the Snakefile"
     if extend and (rerun or checkpoint):
-        raise InputError('to extend a report is to resume from kept records; '
+        raise InputError('to extend a report is to resume from committed records; '
                          'it goes neither with a rerun nor with another network.')
-    from_kept = wanted.committed and wanted.kept.is_dir() and not (rerun or extend or checkpoint)
-    if from_kept: return _kept_settings(wanted)
+    from_committed = wanted.committed and wanted.committed_folder.is_dir() and not (rerun or extend or checkpoint)
+    if from_committed: return _committed_settings(wanted)
     anew = _is_new_rerun(wanted, rerun)
     checkpoint = _given_network(wanted, checkpoint)
     if anew or not _has_all_records(wanted): _check_inputs(wanted, checkpoint)
     if anew: _remove_runs(wanted)      # only now: nothing is thrown away before all is there to compute it again
-    if extend: _restore_kept(wanted)
+    if extend: _restore_records(wanted)
     wanted.folder.mkdir(parents=True, exist_ok=True)
     if rerun: (wanted.folder/'.rerun').touch()
     if checkpoint: (wanted.folder/'.checkpoint').write_text(checkpoint)
@@ -465,8 +465,8 @@ def records(profile:ProfileName = 'default', as_json:AsJson = False):
         from vsrprune.records import keep_records
         from vsrprune.steps import finished_records
         wanted = Profile.load(profile)
-        kept = keep_records(finished_records(wanted), wanted.kept)
-    tell(f'data/records/{profile}: {len(kept)} records', as_json, folder=wanted.kept, records=len(kept))
+        kept = keep_records(finished_records(wanted), wanted.committed_folder)
+    tell(f'data/records/{profile}: {len(kept)} records', as_json, folder=wanted.committed_folder, records=len(kept))
 
 # %% ../nbs/50_cli.ipynb #4afc481b
 Line = Annotated[str, typer.Argument(help='Name of a line of its sweep, such as filters-macs-0.5-l1-uniform.')]
@@ -668,7 +668,7 @@ BFloat16 = Annotated[bool, typer.Option('--bfloat16', help='Measure time in bflo
 
 # %% ../nbs/50_cli.ipynb #c4b5f2c3
 FilterCriterion = Annotated[str, typer.Option(
-    help='How channels are scored, for widths and for which of them go; an unknown name lists those there are.')]
+    help='Which score ranks the channels, for widths and for removal; an unknown name prints the list.')]
 
 @app.command()
 def prune(model:NetworkOption, data:TrainingClips, target:Target, output:NetworkOutput,
@@ -753,7 +753,7 @@ def degrade(source:Annotated[Path, typer.Argument(help='A clip, or a folder of c
             kind:Annotated[str, typer.Option(help=KIND)] = 'BI',
             workers:Annotated[int|None, typer.Option(help='Number of processes; default one per core.')] = None,
             as_json:AsJson = False):
-    """Make the low-resolution side of a data set: clips four times smaller, in parallel. Existing clips are kept.
+    """Make the low-resolution side of a data set: clips downscaled by four, in parallel. Existing clips are kept.
 
     Example: vsrprune data degrade /data/mine/GT -o /data/mine/BIx4
     """

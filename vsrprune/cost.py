@@ -333,7 +333,7 @@ class Timings:
                  device:str='cpu',              # or 'cuda'
                  folder:Path|None=None,         # where the table is kept; default nowhere
                  repeats:int=7,                 # timed runs of a shape, at most
-                 note:Callable|None=None,       # called with a line about each shape that is measured
+                 note:Callable|None=None,       # called with a message about each shape that is measured
                 ):
         self.dtype, self.device, self.repeats, self.note = dtype, device, repeats, note
         self.new, self.seconds = 0, 0.      # shapes measured here, and how long that took

@@ -47,9 +47,9 @@ def criterion(kind:str,                  # 'filters' or 'weights'
     return register
 
 def criterion_named(kind:str, name:str)->Criterion:
-    "A registered criterion; `InputError` lists those there are"
+    "A registered criterion; `InputError` lists the valid names"
     if name not in CRITERIA[kind]:
-        raise InputError(f"no criterion '{name}' of {kind}; there are {', '.join(CRITERIA[kind])}.")
+        raise InputError(f"no criterion '{name}' of {kind}; available: {', '.join(CRITERIA[kind])}.")
     return CRITERIA[kind][name]
 
 # %% ../nbs/23_criteria.ipynb #9b1cc72b
@@ -196,7 +196,7 @@ def _reconstruction(model, found, clips, seed, note=None):
 
     scores = {}
     for i, g in enumerate(found, 1):
-        if note: note(f'what each channel is worth: layer {i} of {len(found)}, {g.name}')
+        if note: note(f'scoring channels: layer {i} of {len(found)}, {g.name}')
         scores[g.name] = _elimination_losses([reader(g, name) for name in dict(g.readers)], g.width)
     return scores
 
@@ -207,7 +207,7 @@ def channel_scores(model:nn.Module,                 # in eval mode; left as it i
                    seed:int=0,                      # of `random`
                    example:torch.Tensor|None=None,  # as for `groups`
                    parts:tuple|None=None,           # parts to look at, as for `prune_filters`
-                   note:Callable|None=None,         # called with a line about each step: which layer of how many
+                   note:Callable|None=None,         # called with a message about each step: which layer of how many
                   )->dict[str, torch.Tensor]:       # by group (width,); least go first
     "What each channel is worth by a criterion; `InputError` for an unknown one, or one without the clips it needs"
     by = criterion_named('filters', criterion)
@@ -244,7 +244,7 @@ def _obs(model, weights, clips, seed, note=None):
     sensitivity = output_sensitivity(model, weights, clips, seed=seed, note=note)
     scores = {}
     for i, (name, w) in enumerate(weights.items(), 1):
-        if note: note(f'what each weight is worth: layer {i} of {len(weights)}, {name}')
+        if note: note(f'scoring weights: layer {i} of {len(weights)}, {name}')
         losses = weight_losses(w.flatten(1), moments[name])*sensitivity[name][:, None]
         scores[name] = losses.view_as(w)
     return scores
@@ -259,8 +259,8 @@ def _random_weights(model, weights, clips, seed, note=None):
 def weight_scores(model:nn.Module,                 # in eval mode where it looks at clips; left as it is
                   criterion:str='magnitude',       # of weights, see `CRITERIA`
                   clips:torch.Tensor|None=None,    # low resolution (b, t, 3, h, w), likewise
-                  seed:int=0,                      # of `random`, and of the places that are looked at
-                  note:Callable|None=None,         # called with a line about each step of those
+                  seed:int=0,                      # of `random`, and of the positions that are sampled
+                  note:Callable|None=None,         # called with a message about each step of those
                  )->dict[str, torch.Tensor]:       # by layer, of the weights' shape; the lowest go first
     "What each weight of each Conv2d layer is worth; clips of `calibration_clips`; `InputError` as `channel_scores`"
     by = criterion_named('weights', criterion)

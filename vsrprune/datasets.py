@@ -216,7 +216,7 @@ def stills(split:str='evaluation',   # 'train', 'validation' or 'evaluation': di
           )->list[Pair]:
     "The built-in dataset: photographs from scikit-image, filmed"
     chosen = [s for s in STILLS if s.split == split]
-    if not chosen: raise InputError(f"stills: no split '{split}'; there are train, validation and evaluation.")
+    if not chosen: raise InputError(f"stills: no split '{split}'; available: train, validation, evaluation.")
     read = lru_cache(1)(film)     # a pair is asked for its ground truth and its low resolution in turn
     def pair(still, seed):
         name = still.photo if still.paths == 1 else f'{still.photo}-{seed}'

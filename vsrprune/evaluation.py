@@ -104,7 +104,7 @@ class Evaluation:
     "A network on a data set, and bicubic for comparison"
     name: str                   # of the network
     sha256: str                 # of its file
-    method: str                 # how it was pruned, by its looks: 'dense', 'filters' or 'weights'
+    method: str                 # how it was pruned, inferred from its weights: 'dense', 'filters' or 'weights'
     data: str                   # with the degradation, where that is not BI
     protocol: Protocol
     options: dict               # frames of each clip and dtype, where they are not the default
@@ -121,7 +121,7 @@ def _loaded(path:Path)->RecurrentNetwork:
     return checkpoints.load_network(path).to(device, memory_format=torch.channels_last)
 
 def _method(model:RecurrentNetwork)->str:
-    "How a network was pruned, by its looks"
+    "How a network was pruned, inferred from its weights"
     if not model.plan.is_even(): return 'filters'
     return 'dense' if cost.nonzeros(model) > 0.99*cost.params(model) else 'weights'
 

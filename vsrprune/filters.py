@@ -106,7 +106,7 @@ def prune_filters(model:nn.Module,               # a network of Conv2d, in eval 
                   ratio:float|None=None,         # share of the channels to remove: of each group, or of all if `global`
                   parts:tuple|None=None,         # parts to prune, some of `PARTS`; default all but 'flow'
                   target:str|Target|None=None,   # instead of a ratio: see `Target`
-                  criterion:str='l1',            # one of `CRITERIA`
+                  criterion:str='l1',            # a name in `CRITERIA['filters']`
                   widths:str='uniform',          # how they are chosen, one of `ALLOCATIONS`
                   clips:tuple|None=None,         # (lq, gt) of `calibration_clips`, for repair and some criteria
                   repair:bool=False,             # let what is left make up for what goes, see `repair.repair_network`
@@ -114,7 +114,7 @@ def prune_filters(model:nn.Module,               # a network of Conv2d, in eval 
                   seed:int=0,                    # of `random`
                   timings:Timings|None=None,     # as for `allocate`
                   example:torch.Tensor|None=None,# likewise
-                  note:Callable|None=None,       # called with a line about each step
+                  note:Callable|None=None,       # called with a message about each step
                  )->tuple[nn.Module, pd.DataFrame]:
     """A smaller copy without the channels that a criterion values least, and the report (see `cut_filters`).
     Uniform with a ratio: round(ratio*width) of each group but never all (Li et al., ICLR 2017, with L1)"""

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CHANNELWISE', 'Group', 'TracedNetwork', 'groups', 'fixed_layers', 'chosen_groups', 'remove_traced', 'remove',
-           'zeroed', 'pruned_optimizer', 'widths_of', 'narrowed']
+           'zeroed', 'widths_of', 'narrowed']
 
 # %% ../nbs/22_groups.ipynb #af3013fa
 import copy
@@ -299,48 +299,8 @@ def zeroed(model:nn.Module,                       # left as it is
         group, indices = named[name], torch.as_tensor(indices, dtype=torch.long)
         for writer in map(twin.get_submodule, group.writers):
             for parameter in (writer.weight, writer.bias):
-                parameter.view(group.width, group.unit, -1)[indices] = 0
+                if parameter is not None: parameter.view(group.width, group.unit, -1)[indices] = 0
     return twin
-
-# %% ../nbs/22_groups.ipynb #29274b06
-def _moment_names(optimizer)->set[str]:
-    "Entries of an optimizer's state with one number per weight; `InputError` for a tensor of another shape"
-    names = set()
-    for p, state in optimizer.state.items():
-        tensors = {key: value for key, value in state.items() if isinstance(value, torch.Tensor) and value.ndim}
-        for key, value in tensors.items():
-            if value.shape != p.shape:
-                raise InputError(f"{type(optimizer).__name__}: its state '{key}' does not follow the shape of a "
-                                 'weight, so it cannot be cut; use Adam, AdamW or SGD.')
-        names |= tensors.keys()
-    return names
-
-def _cut_moments(optimizer, moment, model, channels, example)->dict[str, nn.Parameter]:
-    "One moment of every parameter, by name, without the channels that were removed"
-    twin = copy.deepcopy(model)
-    for p, q in zip(model.parameters(), twin.parameters()):
-        known = optimizer.state.get(p, {}).get(moment, torch.zeros_like(p))
-        q.data = known.clone()
-    return dict(remove(twin, channels, example).named_parameters())
-
-# %% ../nbs/22_groups.ipynb #29bd35b3
-def pruned_optimizer(optimizer:torch.optim.Optimizer,     # of `model`, after some steps
-                     model:nn.Module,                     # before the surgery
-                     channels:dict[str, Iterable[int]],   # that were removed, as for `remove`
-                     small:nn.Module,                     # after it
-                     example:torch.Tensor|None=None,      # as for `groups`
-                    )->torch.optim.Optimizer:             # of `small`, with the same options
-    "An optimizer whose state is that of the weights that were left"
-    names = {p: name for name, p in model.named_parameters()}
-    left = dict(small.named_parameters())
-    moments = {moment: _cut_moments(optimizer, moment, model, channels, example) for moment in _moment_names(optimizer)}
-    options = [{**group, 'params': [left[names[p]] for p in group['params']]} for group in optimizer.param_groups]
-    after = type(optimizer)(options)
-    for p, state in optimizer.state.items():
-        kept = after.state[left[names[p]]]
-        for key, value in state.items():
-            kept[key] = moments[key][names[p]].detach().clone() if key in moments else copy.deepcopy(value)
-    return after
 
 # %% ../nbs/22_groups.ipynb #bebdaf34
 def widths_of(model:nn.Module)->dict[str, list[int]]:

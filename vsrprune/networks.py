@@ -109,7 +109,7 @@ class PlannedNetwork(nn.Module):
         "Which of `PARTS` a layer belongs to; `InputError` for a layer of none"
         for pattern, found in self.parts.items():
             if re.fullmatch(pattern, layer): return found
-        raise InputError(f"part: '{layer}' is no group of {type(self).__name__}.")
+        raise InputError(f"part: layer '{layer}' belongs to no part of {type(self).__name__}.")
 
     def state_width(self, trunk):
         "Channels of a trunk's state"
@@ -166,9 +166,9 @@ def to_frames(x:torch.Tensor, dtype=np.uint8)->np.ndarray:
 
 @torch.no_grad()
 def restore(model:nn.Module,      # any network from (b, t, 3, h, w) to (b, t, 3, 4h, 4w), in eval mode
-            lq:np.ndarray,        # (t, h, w, 3) uint8 RGB
-           )->np.ndarray:         # (t, 4h, 4w, 3) uint8 RGB
+            lq:np.ndarray,        # (t, h, w, 3) uint8 or uint16 RGB
+           )->np.ndarray:         # (t, 4h, 4w, 3), of the same dtype
     "Restore a clip in one pass on the model's device"
     x = to_tensor(lq).to(next(model.parameters()).device)
-    if not isinstance(model, RecurrentNetwork): return to_frames(model(x))
-    return np.concatenate([to_frames(frame[:, None]) for frame in model.frames(x)])
+    if not isinstance(model, RecurrentNetwork): return to_frames(model(x), lq.dtype)
+    return np.concatenate([to_frames(frame[:, None], lq.dtype) for frame in model.frames(x)])

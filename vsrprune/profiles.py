@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Seed', 'Seeds', 'Length', 'OF_WEIGHTS', 'OF_FILTERS', 'TABLES', 'FIGURES', 'RUN_FOLDERS', 'SHARED_RUNS', 'Line',
            'stages_before_tuning', 'check_line', 'Finetuning', 'Calibration', 'Settings', 'Run', 'rule_name', 'Files',
-           'plan_name', 'scored', 'dense_run', 'widths_run', 'prune_run', 'begins_with', 'trial_run', 'finetune_run',
+           'plan_name', 'scored', 'dense_run', 'widths_run', 'prune_run', 'finetune_input', 'trial_run', 'finetune_run',
            'line_runs', 'experiment_runs', 'tables_of', 'figures_of', 'product_runs', 'ProfileFolders', 'Profile',
            'check_lines', 'load_profile']
 
@@ -100,7 +100,7 @@ def check_line(line:Line):
     "Raise `ValueError` for options that do not go together"
     known = CRITERIA[line.prune]
     if line.criterion not in known:
-        raise ValueError(f"no criterion '{line.criterion}' of {line.prune}; there are {', '.join(known)}")
+        raise ValueError(f"no criterion '{line.criterion}' of {line.prune}; available: {', '.join(known)}")
     foreign = OF_FILTERS if line.prune == 'weights' else OF_WEIGHTS
     for name in foreign:
         if _is_set(line, name): raise ValueError(f"'{name}' is no option of {line.prune}")
@@ -144,7 +144,7 @@ def _check_share(line):
 
 def _check_budget(line):
     if line.widths not in ALLOCATIONS:
-        raise ValueError(f"no widths '{line.widths}'; there are {', '.join(ALLOCATIONS)}")
+        raise ValueError(f"no widths '{line.widths}'; available: {', '.join(ALLOCATIONS)}")
     if line.parts and not set(line.parts) <= set(PARTS): raise ValueError(f"parts are some of {', '.join(PARTS)}")
     if line.parts is not None or not line.aligned: raise ValueError("'parts' and 'aligned' go with 'filters'")
     if (line.aware or line.scratch) and not line.trained:
@@ -262,37 +262,37 @@ def prune_run(settings:Settings, line:Line, seed:int, iterations:int)->Run:
     needs = [files.weights('dense')]
     if line.keep_macs: needs.append(files.plan(line))
     if line.aware and settings.tries_rates: needs.append(files.trial('dense'))
-    trained = iterations//2 if line.aware else 0
-    records = scored(line.method, line.stages, line.options, seed, trained)
+    regularised = iterations//2 if line.aware else 0
+    records = scored(line.method, line.stages, line.options, seed, regularised)
     makes = *map(files.record, records), *map(files.weights, records)
     step = 'aware' if line.aware else 'prune'
-    weight = 10 if trained else 1
-    return Run(f'{line.name}-s{seed}', step, tuple(needs), makes, line, seed, trained, records, weight=weight)
+    weight = 10 if regularised else 1
+    return Run(f'{line.name}-s{seed}', step, tuple(needs), makes, line, seed, regularised, records, weight=weight)
 
 # %% ../nbs/41_profiles.ipynb #757274d0
-def begins_with(files:Files, line:Line|None, seed:int, iterations:int)->str:
+def finetune_input(files:Files, line:Line|None, seed:int, iterations:int)->str:
     "The file that fine-tuning of a line starts from: weights, or the plan of a network trained from scratch"
     if line is None or line.gradual: return files.weights('dense')
     if line.scratch: return files.plan(line)
-    trained = iterations//2 if line.aware else 0
-    return files.weights(record_name(line.method, line.stages[-1], line.options, trained, seed))
+    regularised = iterations//2 if line.aware else 0
+    return files.weights(record_name(line.method, line.stages[-1], line.options, regularised, seed))
 
 def trial_run(settings:Settings, line:Line|None, seed:int, iterations:int)->Run:
     "A short training with each learning rate, from where the fine-tuning of a line starts"
     files = Files(settings.name)
     name = line.name if line else 'dense'
-    needs = tuple(dict.fromkeys([files.weights('dense'), begins_with(files, line, seed, iterations)]))
+    needs = tuple(dict.fromkeys([files.weights('dense'), finetune_input(files, line, seed, iterations)]))
     return Run(f'trial-{name}', 'trial', needs, (files.trial(name),), line, seed, iterations, weight=3)
 
 def finetune_run(settings:Settings, line:Line|None, seed:int, iterations:int)->Run:
     "Fine-tuning for a number of iterations, and scoring"
     files = Files(settings.name)
-    method, options, trained = (line.method, line.options, line.name) if line else ('dense', None, 'dense')
-    needs = [files.weights('dense'), begins_with(files, line, seed, iterations)]
-    if settings.tries_rates: needs.append(files.trial(trained))
+    method, options, subject = (line.method, line.options, line.name) if line else ('dense', None, 'dense')
+    needs = [files.weights('dense'), finetune_input(files, line, seed, iterations)]
+    if settings.tries_rates: needs.append(files.trial(subject))
     records = scored(method, ['finetuned'], options, seed, iterations)
     makes = *map(files.record, records), *map(files.weights, records)
-    name = f'finetune-{trained}-i{iterations}-s{seed}'
+    name = f'finetune-{subject}-i{iterations}-s{seed}'
     return Run(name, 'finetune', tuple(dict.fromkeys(needs)), makes, line, seed, iterations, records, weight=10)
 
 # %% ../nbs/41_profiles.ipynb #007a37f9
@@ -341,7 +341,7 @@ def figures_of(lines:Iterable[Line])->list[str]:
     return names
 
 # %% ../nbs/41_profiles.ipynb #9c83983c
-def _kept_benchmarks(names:Iterable[str])->list[str]:
+def _committed_benchmarks(names:Iterable[str])->list[str]:
     "Those files of data/benchmarks that are there"
     paths = [f'data/benchmarks/{name}' for name in names]
     return [path for path in paths if (repo_root()/path).exists()]
@@ -352,8 +352,8 @@ def _pictures_of(profile:str, figures:Iterable[str])->list[str]:
 def product_runs(settings:Settings, records:list[str], pictures:bool=True)->list[Run]:
     "Tables, figures and the paper, from these files of records"
     name = settings.name
-    benchmarks = _kept_benchmarks(['upscale-cpu.json', 'upscale-cuda.json'])
-    scan = _kept_benchmarks([f'sensitivity-{name}.csv'])
+    benchmarks = _committed_benchmarks(['upscale-cpu.json', 'upscale-cuda.json'])
+    scan = _committed_benchmarks([f'sensitivity-{name}.csv'])
     table_names, figure_names = tables_of(settings.lines), figures_of(settings.lines)
     if benchmarks: table_names.append('upscale')
     if scan: figure_names.append('figure10')
@@ -380,8 +380,8 @@ class ProfileFolders(Settings):
         return repo_root()/'data'/'runs'/self.name
 
     @property
-    def kept(self)->Path:
-        "Where its records are kept once they are promoted"
+    def committed_folder(self)->Path:
+        "Where its committed records are"
         return repo_root()/'data'/'records'/self.name
 
     def at(self, path:str)->Path:
@@ -397,8 +397,8 @@ def _all_runs(profile:ProfileFolders, checkpoint:str)->list[Run]:
     speed = Run('speed', 'speed', tuple(records), makes, exclusive=True, weight=4)
     return [*runs, speed, *product_runs(profile, [*records, *makes])]
 
-def _kept_runs(profile:ProfileFolders, names:list[str])->list[Run]:
-    there = [name for name in names if (profile.kept/f'{name}.json').is_file()]
+def _committed_runs(profile:ProfileFolders, names:list[str])->list[Run]:
+    there = [name for name in names if (profile.committed_folder/f'{name}.json').is_file()]
     return product_runs(profile, [f'data/records/{profile.name}/{name}.json' for name in there], pictures=False)
 
 # %% ../nbs/41_profiles.ipynb #76b4cbf8
@@ -417,16 +417,16 @@ class Profile(ProfileFolders):
 
     def runs(self,
              checkpoint:str='',    # file of the dense network, where it is not the profile's own
-             kept:bool=False,      # only tables, figures and paper, from the records that are kept
+             committed:bool=False, # only tables, figures and paper, from the committed records
             )->list[Run]:
         "Every run of its report, in an order in which they can be done"
-        return _kept_runs(self, self.record_names) if kept else _all_runs(self, checkpoint)
+        return _committed_runs(self, self.record_names) if committed else _all_runs(self, checkpoint)
 
     def run(self, name:str)->Run:
-        "One of its runs by name; `InputError` lists those there are"
+        "One of its runs by name; `InputError` lists the valid names"
         found = {run.name: run for run in self.runs()}
         if name not in found:
-            raise InputError(f"profile {self.name}: no run '{name}'; there are {', '.join(found)}.")
+            raise InputError(f"profile {self.name}: no run '{name}'; available: {', '.join(found)}.")
         return found[name]
 
     @classmethod
@@ -467,7 +467,7 @@ def load_profile(of:type, name:str)->Profile:
                          f'rename {path}.')
     if not path.is_file() or path.parent != folder:
         there = ', '.join(sorted(p.stem for p in folder.glob('*.yaml')))
-        raise InputError(f"no profile '{name}' in {folder}; there are {there}.")
+        raise InputError(f"no profile '{name}' in {folder}; available: {there}.")
     try:
         profile = of(**_read_fields(path))
         check_lines(profile)

@@ -58,7 +58,7 @@ def parametrize_filters(model:nn.Module,                 # changed in place, not
                        )->list[Group]:                   # of channels that can be removed
     "Make lengths or gates parameters of their own; `InputError` for a network that has some already"
     if form not in FORMS:
-        raise InputError(f"pruning-aware training: no form '{form}'; there are {', '.join(FORMS)}.")
+        raise InputError(f"pruning-aware training: no form '{form}'; available: {', '.join(FORMS)}.")
     carrying = [name for name, module in model.named_modules() if parametrize.is_parametrized(module)]
     if carrying:
         raise InputError(f"pruning-aware training: layer '{carrying[0]}' has lengths or gates already; "

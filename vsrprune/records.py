@@ -124,7 +124,7 @@ class Record(_Entry):
     protocol: str
     scores: RecordScores
     cost: Cost|None                           # bicubic has none
-    env: dict
+    env: dict                                 # machine, versions; by stage training, repair, plan, inference
     commit: str
     seconds: float
 

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .basicvsr import BasicVSR
-from .calibration import (CONTRAST, PER_IMAGE, RIDGE, UNSEEN, NormalEquations, draw_places, outputs_at,
+from .calibration import (CONTRAST, PER_IMAGE, RIDGE, NEGLIGIBLE, NormalEquations, draw_places, outputs_at,
                                   repair, squared_errors, to_device_of)
 from .flow import warp
 from .networks import TRUNKS, RecurrentNetwork, in_flow
@@ -33,7 +33,7 @@ TOGETHER = 8     # images that go through a layer at a time
 def trunk_order(name:str,      # one of `TRUNKS`
                 flows:tuple,   # of the clips, see `RecurrentNetwork.flows`
                )->tuple[list[int], dict[int, torch.Tensor]]: # frames in its order; by frame, flow to the one before
-    "How a trunk goes through clips; 'before' is meant in its own order"
+    "Order of the frames in a trunk, and for each the flow to the frame before it in that order"
     ahead, back = flows
     t = ahead.shape[1] + 1
     if name == 'backward_trunk': return list(reversed(range(t))), {i: ahead[:, i] for i in range(t - 1)}
@@ -99,7 +99,7 @@ def long_states(model:RecurrentNetwork,
     return states
 
 # %% ../nbs/21_repair.ipynb #09000035
-HARSH = 12      # one clip in so many has more contrast, and another one noise
+HARSH = 12      # every twelfth clip has more contrast, and the one after it noise
 NOISE = 0.2     # its standard deviation at most
 
 def harsher(clips:torch.Tensor,     # (b, t, 3, h, w) in [0, 1]
@@ -131,11 +131,11 @@ class RecurrentRepair:
                  dense:BasicVSR,                      # what it was pruned from, on the same device
                  filters:dict[str, Iterable[int]],    # by layer to be solved: filters of the dense one it still has
                  clips:torch.Tensor,                  # (b, t, 3, h, w), at least two frames
-                 per_image:int=PER_IMAGE,             # places that are looked at in every image a layer writes
+                 per_image:int=PER_IMAGE,             # positions sampled in each feature map
                  ridge:float=RIDGE,                   # lambda
                  seed:int=0,
                  alive:dict[str, torch.Tensor]={},    # as for `calibration.repair`
-                 note:Callable|None=None,             # called with a line about each layer and each descent
+                 note:Callable|None=None,             # called with a message about each layer and each descent
                 ):
         self.small, self.dense, self.x = small, dense, to_device_of(dense, harsher(clips, seed))
         self.filters = {name: torch.as_tensor(list(left)) for name, left in filters.items()}
@@ -239,7 +239,7 @@ WORK = 75                       # at most so many steps times the share of the w
 LAST_STEPS, LAST_RATE = 120, 1e-4      # of the one of all layers
 BATCH = 8                       # images in a step
 AFRESH = 80                     # steps after which the small network's own states are computed again
-HELD = 4                        # one image in so many tells whether it helped
+HELD = 4                        # every fourth image decides whether a descent is kept
 
 def _trunk_steps(at:RecurrentRepair)->int:
     "Steps of the descent in a trunk: what lost little has small errors left, which take longer"
@@ -340,7 +340,7 @@ def solve_layers(small:nn.Module, dense, filters, clips, **options):
     return repair(small, dense, filters, clips, **options)
 
 @solve_layers.register
-def _solve_recurrent(small:BasicVSR, dense, filters, clips, **options):
+def _solve_basicvsr(small:BasicVSR, dense, filters, clips, **options):
     "SPyNet first, by `calibration.repair`, if it lost something; then both trunks and the tail"
     if clips.shape[1] < 2: return repair(small, dense, filters, clips, **options)
     flow = {name: left for name, left in filters.items() if name.startswith('spynet.')}
@@ -388,7 +388,7 @@ def state_errors(small:BasicVSR, dense:BasicVSR,
 
 # %% ../nbs/21_repair.ipynb #09000016
 SHARES = (1., 0.9, 0.75, 0.5, 0.25)     # of the way from pruned to repaired weights, in the order they are tried
-BROKEN = 0.1                            # squared error from which one picture is as lost as another
+BROKEN = 0.1                            # squared error above which a clip counts as diverged
 
 @torch.no_grad()
 def blend(plain:nn.Module, solved:nn.Module,      # of the same widths
@@ -405,11 +405,12 @@ def never_worse(plain:nn.Module, solved:nn.Module,    # before repair and after 
                 dense:nn.Module,
                 watched:list[torch.Tensor],           # see `calibration.wide_clips`; none: all of the repair is taken
                )->tuple[nn.Module, float]:            # a copy, and which of `SHARES` it is; 0 where each does harm
-    "As much of the repair as makes no third of a clip worse and breaks down least; warns where there is none"
+    """Blend back towards `plain` until no third of a watched clip is worse; warns, and returns a copy of `plain`,
+    where no share does"""
     shown = [dense(to_device_of(dense, clip)) for clip in watched]
     def errors(model):
         if not watched: return torch.zeros(1)
-        return squared_errors(model, watched, shown).clamp(UNSEEN, BROKEN)
+        return squared_errors(model, watched, shown).clamp(NEGLIGIBLE, BROKEN)
     before, harmless = errors(plain), []
     for share in SHARES:
         model = blend(plain, solved, share)
@@ -431,7 +432,8 @@ def repair_network(small:nn.Module,                     # pruned, in eval mode; 
                    watched:list[torch.Tensor]=(),       # see `calibration.wide_clips`; on these it is judged
                    **options,                           # of `calibration.repair`: ridge, seed, alive, per_image, note
                   )->tuple[nn.Module, float]:           # a repaired copy, and the share of the repair in it, 0 to 1
-    "Let what is left make up for what was removed"
+    """Repair a pruned network against the dense one: least squares, gradient descent, then `never_worse`;
+    no ground truth is used"""
     small, dense, solved = (copy.deepcopy(model).to(memory_format=torch.channels_last)
                             for model in (small, dense, small))
     with torch.no_grad(): solve_layers(solved, dense, filters, clips, **options)

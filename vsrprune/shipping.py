@@ -174,7 +174,7 @@ def line_named(profile:Profile, name:str)->Line:
     lines = {line.name: line for line in profile.lines if line.prune == 'filters' and line.keep_macs and line.trained}
     if name in lines: return lines[name]
     there = ', '.join(lines) or 'none'
-    raise InputError(f"profile {profile.name}: its sweep has no '{name}'; there are {there}.")
+    raise InputError(f"profile {profile.name}: its sweep has no '{name}'; available: {there}.")
 
 # %% ../nbs/46_shipping.ipynb #14237df2
 def _check_target(profile:Profile, path:Path, force:bool):
@@ -182,7 +182,7 @@ def _check_target(profile:Profile, path:Path, force:bool):
     if not profile.checkpoint:
         raise InputError(f'profile {profile.name} has no network of its own; '
                          'only what was pruned from one of data/weights is shipped.')
-    if path.exists() and not force: raise InputError(f'{path} exists; give another name, or --force to replace it.')
+    if path.exists() and not force: raise InputError(f'{path} exists; choose another name, or replace it with --force.')
     _licence(Path(profile.checkpoint).stem)      # the baseline must be known before anything is copied
 
 def _run_weights(profile:Profile, line:Line, iterations:int, seed:int)->Path:

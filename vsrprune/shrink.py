@@ -217,8 +217,8 @@ def shrink(dense:RecurrentNetwork,             # left as it is
            frames:int=FRAMES,                  # of calibration clips
            crop:int=SIDE,                      # their side, low-resolution pixels
            flow:bool=False,                    # prune SPyNet too
-           criterion:str='reconstruction',     # of filters, one of `CRITERIA`: for widths too
-           note:Callable|None=None,            # called with a line about each step; also shows a bar of the training
+           criterion:str='reconstruction',     # a name in `CRITERIA['filters']`; for widths too
+           note:Callable|None=None,            # called with a message about each step; also shows a bar of the training
           )->Shrunk:
     """Prune to a target, repair, fine-tune with the dense network as the teacher; resumes at the phase that was
     interrupted. `InputError` where the target is out of reach"""
@@ -246,7 +246,7 @@ def _checked(output, force, *sources)->Path:
                          '`vsrprune convert` brings them into other layouts.')
     if output.is_dir(): raise InputError(f'{output} is a folder; name a file.')
     if output.exists() and not force:
-        raise InputError(f'{output} exists; give another name, or --force to replace it.')
+        raise InputError(f'{output} exists; choose another name, or replace it with --force.')
     if not output.parent.is_dir(): raise InputError(f'{output.parent}: no such folder; make it first.')
     return output
 

@@ -6,11 +6,11 @@
 __all__ = ['STAGE_ENV', 'PUBLISHED_SIZE', 'training_clips', 'calibration', 'dense_path', 'source_network', 'bring_dense',
            'dense_network', 'weights_path', 'save_weights', 'measure', 'run_dense', 'parts_pruned', 'plan_path',
            'run_widths', 'line_scores', 'line_widths', 'repair_options', 'prune_line_filters', 'scan_weights',
-           'how_chosen', 'prune_line_weights', 'line_fields', 'score_stages', 'plan_of_line', 'run_prune', 'student_of',
-           'teacher_for', 'zeros_held', 'run_trial', 'learning_rate', 'run_finetune', 'regularise', 'run_aware',
-           'speed_path', 'machines', 'timed_names', 'run_speed', 'with_speed', 'chosen_records', 'finished_records',
-           'profile_records', 'restore_kept', 'missing_runs', 'trained_iterations', 'evaluated_frames',
-           'estimate_report']
+           'mask_options', 'prune_line_weights', 'line_fields', 'score_stages', 'plan_of_line', 'run_prune',
+           'student_of', 'teacher_for', 'sparsity_callbacks', 'run_trial', 'learning_rate', 'run_finetune',
+           'regularise', 'run_aware', 'speed_path', 'machines', 'timed_names', 'run_speed', 'with_speed',
+           'chosen_records', 'finished_records', 'profile_records', 'restore_committed', 'missing_runs',
+           'trained_iterations', 'evaluated_frames', 'estimate_report']
 
 # %% ../nbs/42_steps.ipynb #e9d05c08
 import copy
@@ -37,14 +37,15 @@ from .datasets import BENCHMARKS, clip_pairs, clips, evenly
 from .evaluation import fast_restore
 from .files import InputError, commit, replacing, repo_root, write_text
 from .filters import cut_filters, prune_misaligned, removed_share
+from .groups import groups
 from .networks import PARTS, RecurrentNetwork, restore
 from .metrics import bicubic, evaluate, protocol_of
-from .profiles import Files, Line, Profile, Run, begins_with, experiment_runs, plan_name
+from .profiles import Files, Line, Profile, Run, experiment_runs, finetune_input, plan_name
 from .pruning_aware import Pressure, PruningAware, View, surgery
 from .records import Options, Record, read_records, write_record
 from .training import Diverged, Recipe, Teacher, finetuning_recipe, has_bfloat16, train, validation_psnr
 from .weights import Gradual, Masks, choose, repair_weights, sensitivity, equal_loss_shares
-from .widths import allocate
+from .widths import allocate, uniform_widths
 
 # %% ../nbs/42_steps.ipynb #80b279f6
 def training_clips(profile:Profile, split:str='train')->tuple[list, str]:
@@ -77,7 +78,7 @@ def source_network(profile:Profile, checkpoint:str='')->tuple[Path, RecurrentNet
     "The file a profile's dense network comes from, its own or the one the user names, and the network"
     named = checkpoint or profile.checkpoint
     if not named:
-        raise InputError(f'profile {profile.name} names no checkpoint; bring one: '
+        raise InputError(f'profile {profile.name} names no checkpoint; give one: '
                          f'make report PROFILE={profile.name} CHECKPOINT=path/to/file.pth')
     source = resolve(named, repo_root())
     return source, checkpoints.load_network(source)
@@ -155,8 +156,8 @@ def run_widths(profile:Profile, run:Run)->dict:
     line, dense, seed = run.line, dense_network(profile), profile.seeds[0]
     criterion = dict(uniform='l1', latency='reconstruction').get(line.widths, line.criterion)
     parts = parts_pruned(profile, line)
-    looked = calibration(profile, seed) if CRITERIA['filters'][criterion].needs_clips else None
-    scores = channel_scores(dense, criterion, looked, seed, parts=parts)
+    clips = calibration(profile, seed) if CRITERIA['filters'][criterion].needs_clips else None
+    scores = channel_scores(dense, criterion, clips, seed, parts=parts)
     timings = Timings(folder=profile.folder/'timings')
     target = f'macs={line.keep_macs:g}'
     if line.keep_time: target += f',latency={line.keep_time:g}'
@@ -171,16 +172,14 @@ def _needs_clips(line)->bool: return line.repair or CRITERIA[line.prune][line.cr
 
 def line_scores(profile:Profile, line:Line, seed:int)->dict[str, torch.Tensor]:
     "What each filter of the dense network is worth to a line"
-    looked = calibration(profile, seed) if _needs_clips(line) else None
-    return channel_scores(dense_network(profile), line.criterion, looked, seed, parts=parts_pruned(profile, line))
-
-def _share_widths(scores, share)->dict[str, int]:
-    "The same share of every group"
-    return {name: len(s) - min(round(share*len(s)), len(s) - 1) for name, s in scores.items()}
+    clips = calibration(profile, seed) if _needs_clips(line) else None
+    return channel_scores(dense_network(profile), line.criterion, clips, seed, parts=parts_pruned(profile, line))
 
 def line_widths(profile:Profile, line:Line, scores:dict)->dict[str, int]:
     "Widths of the groups that a line prunes"
-    if line.filters: return _share_widths(scores, line.filters)
+    if line.filters:
+        pruned = [group for group in groups(dense_network(profile)) if group.name in scores]
+        return uniform_widths(pruned, line.filters)
     return json.loads(plan_path(profile, line).read_text())['widths']
 
 def repair_options(profile:Profile)->dict:
@@ -217,7 +216,7 @@ def _shares_of_equal_loss(profile, line, seed)->dict[str, float]:
     roomiest = max(shares, key=lambda name: sizes[name]*min(shares[name], 1 - shares[name]))
     return {name: share for name, share in shares.items() if name != roomiest}
 
-def how_chosen(profile:Profile, line:Line, seed:int)->dict:
+def mask_options(profile:Profile, line:Line, seed:int)->dict:
     "Scope, pattern and shares of a line of weights, as `weights.choose` takes them"
     if line.scope != 'sensitivity': return dict(scope=line.scope, pattern=line.pattern, ratios=None)
     return dict(scope='layer', pattern=line.pattern, ratios=_shares_of_equal_loss(profile, line, seed))
@@ -226,15 +225,15 @@ def how_chosen(profile:Profile, line:Line, seed:int)->dict:
 def prune_line_weights(profile:Profile, line:Line, seed:int=0)->tuple[dict[str, RecurrentNetwork], Masks, dict]:
     "Networks by stage, their masks, and how they were repaired"
     dense = dense_network(profile)
-    looked = calibration(profile, seed)[0] if _needs_clips(line) else None
-    scores = weight_scores(dense, line.criterion, looked, seed)
+    clips = calibration(profile, seed)[0] if _needs_clips(line) else None
+    scores = weight_scores(dense, line.criterion, clips, seed)
     max_ratio = line.max_ratio or profile.max_ratio
-    masks = choose(scores, line.sparsity, **how_chosen(profile, line, seed), max_ratio=max_ratio)
+    masks = choose(scores, line.sparsity, **mask_options(profile, line, seed), max_ratio=max_ratio)
     pruned = copy.deepcopy(dense)
     masks(pruned)
     if not line.repair: return dict(pruned=pruned), masks, {}
     how = repair_options(profile)
-    repaired, share = repair_weights(pruned, dense, masks, looked, how['watched'], how['ridge'])
+    repaired, share = repair_weights(pruned, dense, masks, clips, how['watched'], how['ridge'])
     return dict(pruned=pruned, repaired=repaired), masks, dict(ridge=how['ridge'] if share else None, share=share)
 
 # %% ../nbs/42_steps.ipynb #13a32958
@@ -330,7 +329,7 @@ def _from_scratch(profile, line, seed)->tuple[RecurrentNetwork, dict]:
 def student_of(profile:Profile, line:Line|None, seed:int, iterations:int)->tuple[RecurrentNetwork, dict]:
     "The network that fine-tuning begins with, and what its file says of it"
     if line and line.scratch: return _from_scratch(profile, line, seed)
-    path = profile.at(begins_with(Files(profile.name), line, seed, iterations))
+    path = profile.at(finetune_input(Files(profile.name), line, seed, iterations))
     return checkpoints.load(path), checkpoints.provenance(path)
 
 def teacher_for(profile:Profile, line:Line|None, student:RecurrentNetwork, about:dict)->Teacher|None:
@@ -339,13 +338,13 @@ def teacher_for(profile:Profile, line:Line|None, student:RecurrentNetwork, about
     dense = dense_network(profile)
     return Teacher(dense, student, about['left']) if about.get('left') else Teacher.of(dense, student)
 
-def zeros_held(profile:Profile, line:Line|None, student:RecurrentNetwork, iterations:int, seed:int)->tuple:
+def sparsity_callbacks(profile:Profile, line:Line|None, student:RecurrentNetwork, iterations:int, seed:int)->tuple:
     "Callbacks of the training of a line of weights, which keep zeros zero"
     if not line or line.prune != 'weights': return ()
     if not line.gradual: return (Masks.of(student),)
-    looked = calibration(profile, seed)[0] if _needs_clips(line) else None
-    how = how_chosen(profile, line, seed)
-    return (Gradual(line.sparsity, max(iterations//2, 1), 20, 0., line.criterion, **how, clips=looked, seed=seed),)
+    clips = calibration(profile, seed)[0] if _needs_clips(line) else None
+    how = mask_options(profile, line, seed)
+    return (Gradual(line.sparsity, max(iterations//2, 1), 20, 0., line.criterion, **how, clips=clips, seed=seed),)
 
 # %% ../nbs/42_steps.ipynb #6fe3f414
 def _line_name(line:Line|None)->str: return line.name if line else 'dense'
@@ -357,7 +356,7 @@ def run_trial(profile:Profile, run:Run, progress:bool=False)->dict[str, float]:
     for lr in profile.finetuning.lr:
         student = copy.deepcopy(begin)
         recipe = _recipe(profile, lr, profile.finetuning.trial, run.seed)
-        held = zeros_held(profile, run.line, student, recipe.iterations, run.seed)
+        held = sparsity_callbacks(profile, run.line, student, recipe.iterations, run.seed)
         teacher = teacher_for(profile, run.line, student, about)
         try: _train(student, profile, f'trial-{name}-{lr:g}', recipe, held, progress, teacher)
         except Diverged as e: warnings.warn(f'{name}: learning rate {lr:g} is left out: {e}')
@@ -389,7 +388,7 @@ def run_finetune(profile:Profile, run:Run, progress:bool=False)->tuple[Record, p
     lr, tried = learning_rate(profile, line)
     done = run.iterations//2 if line and line.aware else 0
     recipe = _recipe(profile, lr, run.iterations - done, run.seed, 2 if done else 1)
-    held = zeros_held(profile, line, student, recipe.iterations, run.seed)
+    held = sparsity_callbacks(profile, line, student, recipe.iterations, run.seed)
     teacher = teacher_for(profile, line, student, about)
     history, said = _train(student, profile, run.records[0], recipe, held, progress, teacher)
     said |= dict(lr_tried=tried, validation_psnr=validation_psnr(student, training_clips(profile, 'validation')[0]))
@@ -536,15 +535,15 @@ def profile_records(profile:Profile,
     return read_records(folder, there)
 
 # %% ../nbs/42_steps.ipynb #8d91f37e
-def restore_kept(profile:Profile)->list[Record]:     # what was put there
-    "Copy the kept records of a profile to its runs; `InputError` where they are of another dense network"
-    kept = read_records(profile.kept)
+def restore_committed(profile:Profile)->list[Record]:     # what was put there
+    "Copy the committed records of a profile to its runs; `InputError` where they are of another dense network"
+    committed = read_records(profile.committed_folder)
     sha256 = checkpoints.sha256(dense_path(profile) if dense_path(profile).exists() else bring_dense(profile))
-    other = [r.name for r in kept if r.baseline_sha256 != sha256]
+    other = [r.name for r in committed if r.baseline_sha256 != sha256]
     if other:
-        raise InputError(f'{profile.kept}: {other[0]} is of another dense network than {dense_path(profile)}; '
-                         'compute all anew with RERUN=1.')
-    taken = [r for r in kept if r.name in profile.record_names and not _has_record(profile, r.name)]
+        raise InputError(f'{profile.committed_folder}: {other[0]} is of another dense network than '
+                         f'{dense_path(profile)}; compute all anew with RERUN=1.')
+    taken = [r for r in committed if r.name in profile.record_names and not _has_record(profile, r.name)]
     for record in taken: write_record(record, profile.folder/'records')
     return taken
 

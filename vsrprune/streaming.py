@@ -149,6 +149,7 @@ class Finite:
 
 # %% ../nbs/33_streaming.ipynb #finite02
 def _step(direction, frame, flow, network, state):
+    # warping by such a flow gives zeros, which look finite; the flow itself tells the caller
     if flow is not None and not flow.isfinite().all(): return flow
     return network.step(direction, frame, state, flow)
 
@@ -221,7 +222,7 @@ def _backward(scene, start, end, done=0, after=None, level=0):
 
 # %% ../nbs/33_streaming.ipynb #sceneah1
 def _look_ahead(scene, ahead, done=0):
-    "The same, where the states of each segment start afresh `ahead` frames after it"
+    "As `_backward`, but the states of each segment start afresh `ahead` frames after its end"
     for start in range(done, scene.length, scene.segment):
         end = min(start + scene.segment, scene.length)
         swept = scene.sweep(start, min(end + ahead, scene.length), None)
@@ -304,7 +305,7 @@ def upscale(model:RecurrentNetwork,           # copied; runs where it is
     """Restored frames one after the other. In float32 they are those of the whole scene in one pass
     (on a GPU to the TF32 of torch's convolutions). `InputError` for what is not a clip, and for impossible options"""
     if not isinstance(model, RecurrentNetwork):
-        raise InputError(f'upscale: a network of two trunks is wanted, see `networks`, not a {type(model).__name__}.')
+        raise InputError(f'upscale: expected a RecurrentNetwork (see `networks`), got a {type(model).__name__}.')
     _check_clip(clip)
     _check_whole('segment', segment, 1)
     if look_ahead is not None: _check_whole('look_ahead', look_ahead, 0)
@@ -626,12 +627,12 @@ def upscale_file(source:str|Path,                 # a video, or a folder of imag
                  compare:str|Path|None=None,      # show before and after side by side, see `compare.compare_clips`
                  force:bool=False,                # replace an output that exists, and parts of another run
                  progress:bool=True,              # show a bar
-                 note:Callable|None=None,         # called with a line about where parts lie, and about anything odd
+                 note:Callable|None=None,         # called with a message about where parts lie, and about anything odd
                  device:str|None=None,            # default a GPU where there is one
                  segment:int=16, look_ahead:int|None=None,                       # as for `upscale`
                  dtype:torch.dtype=torch.float32, tile:int|None=None,            # likewise
                 )->dict:                          # what was done
-    """Upscale a clip four times, in parts; after an interruption the same call resumes.
+    """Upscale a clip by a factor of four, in parts; after an interruption the same call resumes.
     Returns output, frames, missing (at the end of a video that was cut short), size, cuts, resumed (frames that were
     there), in_float32 (frames that half precision could not hold), seconds, frames_per_second, backward_steps, disk.
     `InputError` says what is wrong with files or options; then no output is written, and no file but ours replaced"""

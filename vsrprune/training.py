@@ -412,7 +412,7 @@ def _history(losses, recipe)->pd.DataFrame:
 
 # %% ../nbs/27_training.ipynb #9449f37f
 def train(model,                             # a network with a `spynet`; trained in place
-          crops:Crops,                       # training crops, or what gives batches as they do
+          crops:Crops,                       # training crops, or an object with their `batch`, `digest` and settings
           recipe:Recipe,
           callbacks:Iterable[Callable]=(),   # each called as callback(model, iteration) after a step, see below
           state:str|Path|None=None,          # file that holds the training state; resumed from if it exists
@@ -423,7 +423,8 @@ def train(model,                             # a network with a `spynet`; traine
           watch:Iterable[Callable]=(),       # each called as watch(model, iteration) by one process; changes nothing
           workers:int=1,                     # processes that cut crops ahead of time; 0 for none
          )->pd.DataFrame:                    # iteration, loss, lr
-    "Train until the recipe's last iteration, from `state` if it is there; the model is left in eval mode"
+    """Train until the recipe's last iteration, from `state` if it is there; the model is left in eval mode.
+    `InputError` for crops or a state of another recipe; `Diverged` where loss or weights are no longer finite"""
     _check_crops(crops, recipe)
     run = _Run(model, recipe, callbacks, penalties, watch, loss_of)
     state, data, bar = state and Path(state), crops.digest if state else '', _bar(run, progress)
@@ -489,7 +490,8 @@ def _state_error(student, dense, kept):
 
 # %% ../nbs/27_training.ipynb #6ffd00c4
 class Teacher:
-    "A penalty for `train`, while entered: how far a pruned network is from the dense one"
+    """Distillation: how far a pruned network is from the dense one. A context manager, and inside it one of the
+    `penalties` of `train`; the student must be in train mode"""
     def __init__(self,
                  dense:RecurrentNetwork,            # copied, and never trained
                  student:RecurrentNetwork,          # pruned from it

@@ -162,8 +162,8 @@ def _lowest_of_m(scores, n, m)->torch.Tensor:
     dead = torch.zeros_like(rows, dtype=torch.bool).scatter_(1, lowest, True)
     return dead.view(inputs_last.shape).movedim(-1, 1).flatten()
 
-def _alive_layers(scores)->dict[str, torch.Tensor]:
-    "Flat masks by which nothing goes"
+def _nothing_pruned(scores)->dict[str, torch.Tensor]:
+    "Flat masks of what goes, by layer: nothing"
     return {name: torch.zeros(s.numel(), dtype=torch.bool) for name, s in scores.items()}
 
 # %% ../nbs/26_weights.ipynb #b8770896
@@ -176,7 +176,7 @@ def _n_of_m(scores, n, m)->dict[str, torch.Tensor]:
     if whole:
         warnings.warn(f'pruning: {n}:{m} leaves layers as they are whose input channels {m} does not divide: '
                       f"{', '.join(whole)}.", stacklevel=5)
-    return _alive_layers(scores) | {name: _lowest_of_m(s, n, m) for name, s in divided.items()}
+    return _nothing_pruned(scores) | {name: _lowest_of_m(s, n, m) for name, s in divided.items()}
 
 def _dead_n_of_m(scores, sparsity, kind, ratios)->dict[str, torch.Tensor]:
     "Flat masks of what goes for N:M, without layers that are left out"
@@ -185,11 +185,11 @@ def _dead_n_of_m(scores, sparsity, kind, ratios)->dict[str, torch.Tensor]:
     if sparsity not in (None, 1 - n/m) or any(own.values()):
         raise InputError(f'pruning: {n}:{m} leaves {n} of {m} weights, so no other share can be asked for; '
                          'layers may be left out.')
-    return _alive_layers(scores) | _n_of_m({name: s for name, s in scores.items() if name not in own}, n, m)
+    return _nothing_pruned(scores) | _n_of_m({name: s for name, s in scores.items() if name not in own}, n, m)
 
 # %% ../nbs/26_weights.ipynb #dc36a2f3
 def _dead_share(scores, sparsity, kind, scope, ratios, max_ratio):
-    "The same as `_dead` for single weights or for whole kernels"
+    "As `_dead`, for single weights or for whole kernels"
     is_number = isinstance(sparsity, (int, float)) and not isinstance(sparsity, bool)
     if not is_number or not 0 < sparsity < 1:
         raise InputError('pruning: sparsity is a share of the weights between 0 and 1 (half of them: 0.5), '
@@ -238,7 +238,7 @@ def prune_weights(model:nn.Module,                 # pruned in place
                   max_ratio:float|None=None,
                   clips:torch.Tensor|None=None,
                   seed:int=0,
-                  note:Callable|None=None,         # called with a line about each step of scoring by clips
+                  note:Callable|None=None,         # called with a message about each step of scoring by clips
                  )->Masks:                         # to call after each training step; its `summary()` says what went
     "Set the Conv2d weights of least worth to zero, exactly as many as asked for; no layer is emptied, see `choose`"
     masks = choose(weight_scores(model, criterion, clips, seed, note), sparsity, scope, pattern, ratios, max_ratio)
@@ -255,7 +255,7 @@ def repair_weights(pruned:nn.Module,                # with zeros, in eval mode; 
                    seed:int=0,
                    note:Callable|None=None,         # called with each layer's name
                   )->tuple[nn.Module, float]:       # a repaired copy, and the share of the repair that was taken
-    "Let the weights that are left make up for those that are gone, which stay zero"
+    "Repair a network with masked weights as `repair_network` does; masked weights stay zero"
     every = {name: range(dense.get_submodule(name).out_channels) for name in layer_calls(dense, clips[:1])}
     options = dict(ridge=ridge, alive=masks.alive, seed=seed, note=note)
     repaired, share = repair_network(pruned, dense, every, clips, watched, **options)
@@ -273,6 +273,7 @@ def _check_rise(sparsity, end, every, start, pattern):
 def _still_dead(scores, masks)->dict[str, torch.Tensor]:
     "Scores with those of the dead weights lowest of all"
     return {name: s.masked_fill(~masks.alive[name].to(s.device), -1) for name, s in scores.items()}
+
 def _next_masks(gradual, model, share)->Masks:
     "Masks of this share, by which what is gone stays gone"
     scores = weight_scores(model, *gradual.scoring)

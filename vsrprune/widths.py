@@ -95,7 +95,7 @@ def _macs_per_pair(budget)->dict[str, float]:
     return {layer: per_pair(layer, calls) for layer, calls in budget.calls.items()}
 
 # %% ../nbs/24_widths.ipynb #3ef62f6d
-class _Budget:
+class _CostModel:
     "What a network costs at any widths of its groups, per frame"
     def __init__(self, traced, example=None, timings=None):
         clip = torch.empty(COUNTED) if example is None else example
@@ -177,7 +177,7 @@ def group_table(model:nn.Module,                 # a network of Conv2d
                )->pd.DataFrame:                  # group, part, members, width; params, macs, ms per frame of a channel
     "The groups of a network, and what a channel of each costs"
     traced = TracedNetwork(model, corner(example))
-    budget = _Budget(traced, example, timings or Timings())
+    budget = _CostModel(traced, example, timings or Timings())
     def row(g):
         return dict(group=g.name, part=g.part, members=len(_touched(g)), width=g.width, **_channel_cost(budget, g))
     return pd.DataFrame([row(g) for g in traced.groups])
@@ -319,8 +319,8 @@ def _within(budget, found, scores, allocation, step, goals)->dict[str, int]|None
     return nearest_widths(widths_at, most, cost, 1)
 
 # %% ../nbs/24_widths.ipynb #81dfacec
-def _random_cut(model, widths, example)->nn.Module:
-    "A network of these widths, to be timed"
+def _network_of_widths(model, widths, example)->nn.Module:
+    "A network of these widths, to be timed: which channels it has does not matter for that"
     traced = TracedNetwork(model, corner(example))
     return remove_traced(traced, {g.name: range(widths[g.name], g.width) for g in traced.groups})
 
@@ -334,14 +334,14 @@ def _timed(model, budget, target, within, example, timings, say):
     "Widths for a target of time, the shares of cost they reach, and by how much they miss the target"
     size = (180, 320) if example is None else tuple(example.shape[-2:])
     clock = dict(size=size, frames=budget.frames, dtype=timings.dtype, device=timings.device)
-    say('the clock: the dense network')
+    say('measuring latency: dense network')
     wanted = _shares_of_dense(target, latency(model, **clock))
     aim, best = wanted['latency'], (None, {}, None)
     for turn in range(1, 5):
-        say(f'the clock: turn {turn} of at most 4, widths for {aim:.3f} of the time by the table')
+        say(f'measuring latency: attempt {turn} of at most 4, table target {aim:.3f} of the dense time')
         widths = within(aim)
         if widths is None: break
-        share = 1/compare_latency(model, _random_cut(model, widths, example), **clock)['ratio']
+        share = 1/compare_latency(model, _network_of_widths(model, widths, example), **clock)['ratio']
         reached = dict(macs=budget.macs(widths)/budget.macs(budget.dense), latency=share)
         missed = abs(max(reached[measure]/amount for measure, amount in wanted.items()) - 1)
         if best[0] is None or missed < best[2]: best = widths, reached, missed
@@ -351,7 +351,7 @@ def _timed(model, budget, target, within, example, timings, say):
 
 # %% ../nbs/24_widths.ipynb #b4ee5377
 def _counted(budget, target, within):
-    "The same for a target without time, which needs no clock"
+    "Widths for a target without time, the share of MACs they reach, and by how much they miss the target"
     widths = within(_macs_goal(budget, target))
     if widths is None: return None, {}, None
     share = budget.macs(widths)/budget.macs(budget.dense)
@@ -373,16 +373,16 @@ def allocate(model:nn.Module,                     # left as it is
              timings:Timings|None=None,           # default `Timings.here()`: float32 on the CPU
              step:int=8,                          # by latency, widths are multiples of it; of half before a shuffle
              example:torch.Tensor|None=None,      # a clip of the size that costs are counted for; default 3 of 180x320
-             note:Callable|None=None,             # called with a line about each step
+             note:Callable|None=None,             # called with a message about each step
             )->tuple[dict[str, int], dict[str, float]]:      # width of each group; shares of the dense costs reached
     """Widths for a target, and the shares of the dense network's costs that they reach: 'macs' and, if asked for,
     'latency'. Warns where the target is missed by more than 1 %; `InputError` where even the narrowest network costs
     more. MACs are counted without SPyNet's, whether SPyNet is pruned or not; latency is that of the whole network"""
     target, timings, say = Target.parse(target), timings or Timings.here(note=note), note or (lambda text: None)
     if allocation not in ALLOCATIONS:
-        raise InputError(f"no allocation '{allocation}'; there are {', '.join(ALLOCATIONS)}.")
+        raise InputError(f"no allocation '{allocation}'; available: {', '.join(ALLOCATIONS)}.")
     traced = TracedNetwork(model, corner(example))
-    budget = _Budget(traced, example, timings)
+    budget = _CostModel(traced, example, timings)
     within = partial(_within, budget, chosen_groups(traced.groups, parts), scores, allocation, step)
     def within_time(aim): return within(_macs_goal(budget, target) | dict(ms=aim*budget.ms(budget.dense)))
     if target.latency: found = _timed(model, budget, target, within_time, example, timings, say)

@@ -77,7 +77,7 @@ def _with_one(x): return torch.cat([x, torch.ones_like(x[:, :1])], 1)
 # %% ../nbs/20_calibration.ipynb #5fb8f731
 class _StopForward(Exception): pass
 
-class _Watched:
+class _LayerObserver:
     "Runs a network over clips and hands to a function what some layers read and write, and places of their output"
     def __init__(self, model, names, per_image, seed):
         self.model, self.names, self.per_image, self.seed = model, list(names), per_image, seed
@@ -129,7 +129,7 @@ def input_moments(model:nn.Module,          # in eval mode
         x = _with_one(patches(x, conv, places)).double()      # where means are subtracted later, float32 leaves noise
         sums[name] = sums.get(name, 0) + x.T @ x
         seen[name] = seen.get(name, 0) + len(x)
-    _Watched(model, names, per_image, seed).run(_clips_with_notes(clips, note, 'input statistics'), look)
+    _LayerObserver(model, names, per_image, seed).run(_clips_with_notes(clips, note, 'input statistics'), look)
     return {name: sums[name]/seen[name] for name in sums}
 
 # %% ../nbs/20_calibration.ipynb #d96a0737
@@ -262,12 +262,12 @@ def repair(small:nn.Module,                    # pruned, in eval mode; repaired 
     targets = {name: [] for name in filters}
     def keep(name, conv, x, out, places):
         targets[name].append(outputs_at(out, places)[:, left[name].to(out.device)].clone())
-    calls = _Watched(dense, filters, per_image, seed).run(clips, keep)
+    calls = _LayerObserver(dense, filters, per_image, seed).run(clips, keep)
     rows = []
     for name in filters:
         equations, made = NormalEquations(small.get_submodule(name)), iter(targets.pop(name))
         def look(name, conv, x, out, places): equations.add(x, next(made), places)
-        _Watched(small, [name], per_image, seed).run(clips, look, calls)
+        _LayerObserver(small, [name], per_image, seed).run(clips, look, calls)
         rows.append((name, *equations.solve(ridge, alive.get(name))))
         if note: note(name)
     return pd.DataFrame(rows, columns=['layer', 'before', 'after'])

@@ -47,7 +47,7 @@ def _with_gradient(x):
     if x.requires_grad: return x
     return x + x.new_zeros(()).requires_grad_()
 
-class _WatchCalls(TorchFunctionMode):
+class _TraceCalls(TorchFunctionMode):
     "While a network is traced: detach the grids of warps and collect them; note the sizes of concatenated parts"
     def __init__(self):
         super().__init__()
@@ -142,7 +142,7 @@ def _trace(model:nn.Module,                # its parameters must require gradien
     order, graph = [], _InformedGraph()
     def note(name): return lambda *_: order.append(name)
     hooks = [conv.register_forward_hook(note(name)) for name, conv in _convolutions(model).items()]
-    with torch.enable_grad(), _WatchCalls() as graph.watch:
+    with torch.enable_grad(), _TraceCalls() as graph.watch:
         graph.build_dependency(model, clip, forward_fn=partial(_forward, watch=graph.watch), verbose=False)
     for hook in hooks: hook.remove()
     for node in graph.module2node.values():

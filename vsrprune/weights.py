@@ -52,9 +52,9 @@ class Masks:
         "Share of weights that are masked"
         return self.sparsity_without('')
 
-    def sparsity_without(self, part:str='spynet.')->float:
-        "The same, without layers whose names begin so"
-        masks = [m for name, m in self.alive.items() if not (part and name.startswith(part))]
+    def sparsity_without(self, prefix:str='spynet.')->float:
+        "Share of weights that are masked, without layers whose names begin with a prefix"
+        masks = [m for name, m in self.alive.items() if not (prefix and name.startswith(prefix))]
         return 1 - sum(m.sum().item() for m in masks)/sum(m.numel() for m in masks)
 
     def summary(self)->str:

@@ -86,13 +86,13 @@ def _links(traced)->tuple[dict[str, list[str]], dict[str, str]]:
         for writer in g.writers: writes[writer] = g.name
     return reads, writes
 
-def _macs_per_pair(budget)->dict[str, float]:
+def _macs_per_pair(cost_model)->dict[str, float]:
     "MACs per frame of one input channel and one filter, by layer"
     def per_pair(layer, calls):
         # a long clip has as many pairs of neighbours as frames
-        frames = budget.frames - 1 if in_flow(layer) else budget.frames
-        return _taps(budget.layers[layer])*sum(n*h*w for n, h, w in calls)/frames
-    return {layer: per_pair(layer, calls) for layer, calls in budget.calls.items()}
+        frames = cost_model.frames - 1 if in_flow(layer) else cost_model.frames
+        return _taps(cost_model.layers[layer])*sum(n*h*w for n, h, w in calls)/frames
+    return {layer: per_pair(layer, calls) for layer, calls in cost_model.calls.items()}
 
 # %% ../nbs/24_widths.ipynb #3ef62f6d
 class _CostModel:
@@ -131,45 +131,45 @@ class _CostModel:
         return cost(widths, layers) - cost(widths | change, layers)
 
 # %% ../nbs/24_widths.ipynb #a48a04f1
-def _timed_calls(budget, layer, inputs, filters)->list[tuple]:
+def _timed_calls(cost_model, layer, inputs, filters)->list[tuple]:
     "What the table of timings is asked for about a layer, call by call"
-    kernel = budget.layers[layer].kernel_size[0]
-    return [(inputs, filters, kernel, *call) for call in budget.calls[layer]]
+    kernel = cost_model.layers[layer].kernel_size[0]
+    return [(inputs, filters, kernel, *call) for call in cost_model.calls[layer]]
 
-def _layer_ms(budget, layer, inputs, filters)->float:
+def _layer_ms(cost_model, layer, inputs, filters)->float:
     "Milliseconds of a layer for the whole clip"
     key = layer, inputs, filters
-    if key not in budget.layer_ms:
-        budget.layer_ms[key] = sum(budget.timings(*call) for call in _timed_calls(budget, *key))
-    return budget.layer_ms[key]
+    if key not in cost_model.layer_ms:
+        cost_model.layer_ms[key] = sum(cost_model.timings(*call) for call in _timed_calls(cost_model, *key))
+    return cost_model.layer_ms[key]
 
-def _possible_shapes(budget, layer, choices)->set[tuple[int, int]]:
+def _possible_shapes(cost_model, layer, choices)->set[tuple[int, int]]:
     "The shapes of a layer at all choices of widths for the groups it reads and writes"
-    names = list(dict.fromkeys(budget.reads[layer]))
-    if layer in budget.writes and budget.writes[layer] not in names: names.append(budget.writes[layer])
-    options = [choices.get(name, [budget.dense[name]]) for name in names]
-    return {budget.shape(layer, budget.dense | dict(zip(names, widths))) for widths in product(*options)}
+    names = list(dict.fromkeys(cost_model.reads[layer]))
+    if layer in cost_model.writes and cost_model.writes[layer] not in names: names.append(cost_model.writes[layer])
+    options = [choices.get(name, [cost_model.dense[name]]) for name in names]
+    return {cost_model.shape(layer, cost_model.dense | dict(zip(names, widths))) for widths in product(*options)}
 
-def _timed_shapes(budget, choices)->set[tuple]:
+def _timed_shapes(cost_model, choices)->set[tuple]:
     "All that a search among these widths, by group, may ask the table of timings for"
-    return {call for layer in budget.layers for shape in _possible_shapes(budget, layer, choices)
-            for call in _timed_calls(budget, layer, *shape)}
+    return {call for layer in cost_model.layers for shape in _possible_shapes(cost_model, layer, choices)
+            for call in _timed_calls(cost_model, layer, *shape)}
 
 # %% ../nbs/24_widths.ipynb #0bb89c02
-def _channel_cost(budget, group)->dict[str, float]:
+def _channel_cost(cost_model, group)->dict[str, float]:
     "params, macs and ms per frame of one channel of a group"
     touched, half = _touched(group), max(group.width//2, 1)
 
     def params(widths):
-        shapes = {layer: budget.shape(layer, widths) for layer in touched}
-        return sum(a*b*_taps(budget.layers[layer]) + b for layer, (a, b) in shapes.items())
+        shapes = {layer: cost_model.shape(layer, widths) for layer in touched}
+        return sum(a*b*_taps(cost_model.layers[layer]) + b for layer, (a, b) in shapes.items())
 
-    def macs(widths): return budget.macs(widths, touched, flow=True)
+    def macs(widths): return cost_model.macs(widths, touched, flow=True)
 
-    narrower = budget.dense | {group.name: group.width - 1}
+    narrower = cost_model.dense | {group.name: group.width - 1}
     ms = float('nan')
-    if group.width > 1: ms = budget.saved('ms', budget.dense, {group.name: half})/(group.width - half)
-    return dict(params=params(budget.dense) - params(narrower), macs=macs(budget.dense) - macs(narrower), ms=ms)
+    if group.width > 1: ms = cost_model.saved('ms', cost_model.dense, {group.name: half})/(group.width - half)
+    return dict(params=params(cost_model.dense) - params(narrower), macs=macs(cost_model.dense) - macs(narrower), ms=ms)
 
 def group_table(model:nn.Module,                 # a network of Conv2d
                 timings:Timings|None=None,       # default float32 on the CPU, kept nowhere
@@ -177,9 +177,9 @@ def group_table(model:nn.Module,                 # a network of Conv2d
                )->pd.DataFrame:                  # group, part, members, width; params, macs, ms per frame of a channel
     "The groups of a network, and what a channel of each costs"
     traced = TracedNetwork(model, corner(example))
-    budget = _CostModel(traced, example, timings or Timings())
+    cost_model = _CostModel(traced, example, timings or Timings())
     def row(g):
-        return dict(group=g.name, part=g.part, members=len(_touched(g)), width=g.width, **_channel_cost(budget, g))
+        return dict(group=g.name, part=g.part, members=len(_touched(g)), width=g.width, **_channel_cost(cost_model, g))
     return pd.DataFrame([row(g) for g in traced.groups])
 
 # %% ../nbs/24_widths.ipynb #5390790b
@@ -240,14 +240,14 @@ def _gains(wider, narrower):
 # %% ../nbs/24_widths.ipynb #b033cf77
 class _Search:
     "Widths that lose least for the time they save; goals are costs by measure, 'macs' or 'ms'"
-    def __init__(self, budget, found, scores, step):
-        self.budget = budget
+    def __init__(self, cost_model, found, scores, step):
+        self.cost_model = cost_model
         self.lost = {g.name: _losses(scores[g.name]) for g in found}
         self.choices = {g.name: _choices(g, step) for g in found}
-        self.widths = dict(budget.dense)
-        budget.timings.expect(_timed_shapes(budget, self.choices))
+        self.widths = dict(cost_model.dense)
+        cost_model.timings.expect(_timed_shapes(cost_model, self.choices))
 
-    def loss(self, name, width): return self.lost[name][self.budget.dense[name] - width]
+    def loss(self, name, width): return self.lost[name][self.cost_model.dense[name] - width]
 
     def steps(self, wider)->list[tuple[float, str, int]]:
         "(loss added, group, width) of every step to wider or to narrower widths"
@@ -256,10 +256,10 @@ class _Search:
                 for name, choices in self.choices.items() for width in choices if leads_on(self.widths[name], width)]
 
     def costs(self, goals)->dict[str, float]:
-        return {measure: getattr(self.budget, measure)(self.widths) for measure in goals}
+        return {measure: getattr(self.cost_model, measure)(self.widths) for measure in goals}
 
     def saved(self, measure, change)->float:
-        return self.budget.saved(measure, self.widths, change)
+        return self.cost_model.saved(measure, self.widths, change)
 
 # %% ../nbs/24_widths.ipynb #027f2a3c
 def _best_narrowing(search, over)->dict[str, int]|None:
@@ -295,26 +295,26 @@ def _widen(search, goals, rising=()):
     while change := _best_widening(search, goals, rising): search.widths |= change
 
 # %% ../nbs/24_widths.ipynb #8c5a5af8
-def _most_over(budget, goals, widths)->float:
+def _most_over(cost_model, goals, widths)->float:
     "Cost over goal, of the measure that is worst"
-    return max(getattr(budget, measure)(widths)/goal for measure, goal in goals.items())
+    return max(getattr(cost_model, measure)(widths)/goal for measure, goal in goals.items())
 
-def _searched(budget, found, scores, step, goals)->dict[str, int]|None:
+def _searched(cost_model, found, scores, step, goals)->dict[str, int]|None:
     "Widths of the latency-aware allocation"
-    search = _Search(budget, found, scores, step)
+    search = _Search(cost_model, found, scores, step)
     if not _narrow(search, goals): return None
-    _widen(search, dict(ms=budget.ms(search.widths)) | goals)
-    if _most_over(budget, goals, search.widths) < 0.99: _widen(search, goals, rising=goals)
+    _widen(search, dict(ms=cost_model.ms(search.widths)) | goals)
+    if _most_over(cost_model, goals, search.widths) < 0.99: _widen(search, goals, rising=goals)
     return search.widths
 
-def _within(budget, found, scores, allocation, step, goals)->dict[str, int]|None:
+def _within(cost_model, found, scores, allocation, step, goals)->dict[str, int]|None:
     "Widths that meet the goals (of 'macs' and 'ms', of convolutions) or come nearest; `None` if the smallest cost more"
-    if allocation == 'latency': return _searched(budget, found, scores, step, goals)
+    if allocation == 'latency': return _searched(cost_model, found, scores, step, goals)
     most = 999 if allocation == 'uniform' else sum(g.width - 1 for g in found)
     def widths_at(n):
         widths = uniform_widths(found, n/1000) if allocation == 'uniform' else global_widths(found, scores, n)
-        return budget.dense | widths
-    cost = partial(_most_over, budget, goals)
+        return cost_model.dense | widths
+    cost = partial(_most_over, cost_model, goals)
     if cost(widths_at(most)) > 1.01: return None
     return nearest_widths(widths_at, most, cost, 1)
 
@@ -330,10 +330,10 @@ def _shares_of_dense(target, dense_ms)->dict[str, float]:
     if shares['latency'] >= 1: raise InputError(f'target: {target}: the network takes {dense_ms:.0f} ms as it is.')
     return shares
 
-def _timed(model, budget, target, within, example, timings, say):
+def _timed(model, cost_model, target, within, example, timings, say):
     "Widths for a target of time, the shares of cost they reach, and by how much they miss the target"
     size = (180, 320) if example is None else tuple(example.shape[-2:])
-    clock = dict(size=size, frames=budget.frames, dtype=timings.dtype, device=timings.device)
+    clock = dict(size=size, frames=cost_model.frames, dtype=timings.dtype, device=timings.device)
     say('measuring latency: dense network')
     wanted = _shares_of_dense(target, latency(model, **clock))
     aim, best = wanted['latency'], (None, {}, None)
@@ -342,23 +342,23 @@ def _timed(model, budget, target, within, example, timings, say):
         widths = within(aim)
         if widths is None: break
         share = 1/compare_latency(model, _network_of_widths(model, widths, example), **clock)['ratio']
-        reached = dict(macs=budget.macs(widths)/budget.macs(budget.dense), latency=share)
+        reached = dict(macs=cost_model.macs(widths)/cost_model.macs(cost_model.dense), latency=share)
         missed = abs(max(reached[measure]/amount for measure, amount in wanted.items()) - 1)
         if best[0] is None or missed < best[2]: best = widths, reached, missed
-        if missed <= 0.01 or widths == budget.dense: break
+        if missed <= 0.01 or widths == cost_model.dense: break
         aim *= wanted['latency']/share
     return best
 
 # %% ../nbs/24_widths.ipynb #b4ee5377
-def _counted(budget, target, within):
+def _counted(cost_model, target, within):
     "Widths for a target without time, the share of MACs they reach, and by how much they miss the target"
-    widths = within(_macs_goal(budget, target))
+    widths = within(_macs_goal(cost_model, target))
     if widths is None: return None, {}, None
-    share = budget.macs(widths)/budget.macs(budget.dense)
+    share = cost_model.macs(widths)/cost_model.macs(cost_model.dense)
     return widths, dict(macs=share), abs(share/target.macs - 1)
 
-def _macs_goal(budget, target)->dict[str, float]:
-    return dict(macs=target.macs*budget.macs(budget.dense)) if target.macs else {}
+def _macs_goal(cost_model, target)->dict[str, float]:
+    return dict(macs=target.macs*cost_model.macs(cost_model.dense)) if target.macs else {}
 
 def _missed_by(target, reached)->str:
     shares = ', '.join(f'{share:.3f} of the {measure}' for measure, share in reached.items())
@@ -382,11 +382,11 @@ def allocate(model:nn.Module,                     # left as it is
     if allocation not in ALLOCATIONS:
         raise InputError(f"no allocation '{allocation}'; available: {', '.join(ALLOCATIONS)}.")
     traced = TracedNetwork(model, corner(example))
-    budget = _CostModel(traced, example, timings)
-    within = partial(_within, budget, chosen_groups(traced.groups, parts), scores, allocation, step)
-    def within_time(aim): return within(_macs_goal(budget, target) | dict(ms=aim*budget.ms(budget.dense)))
-    if target.latency: found = _timed(model, budget, target, within_time, example, timings, say)
-    else: found = _counted(budget, target, within)
+    cost_model = _CostModel(traced, example, timings)
+    within = partial(_within, cost_model, chosen_groups(traced.groups, parts), scores, allocation, step)
+    def within_time(aim): return within(_macs_goal(cost_model, target) | dict(ms=aim*cost_model.ms(cost_model.dense)))
+    if target.latency: found = _timed(model, cost_model, target, within_time, example, timings, say)
+    else: found = _counted(cost_model, target, within)
     timings.keep()
     widths, reached, missed = found
     if widths is None: raise InputError(f'target: {target} is less than what the narrowest widths cost; '

@@ -343,7 +343,7 @@ def solve_layers(small:nn.Module, dense, filters, clips, **options):
 def _solve_basicvsr(small:BasicVSR, dense, filters, clips, **options):
     "SPyNet first, by `calibration.repair`, if it lost something; then both trunks and the tail"
     if clips.shape[1] < 2: return repair(small, dense, filters, clips, **options)
-    flow = {name: left for name, left in filters.items() if name.startswith('spynet.')}
+    flow = {name: left for name, left in filters.items() if in_flow(name)}
     if flow and not _same_weights(small.spynet, dense.spynet): repair(small, dense, flow, clips, **options)
     at = RecurrentRepair(small, dense, filters, clips, **options)
     for name in TRUNKS:

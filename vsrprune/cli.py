@@ -82,7 +82,9 @@ def frame_size(text:str)->tuple[int, int]:
     "Height and width in pixels, from text such as '180x320'; `InputError` for anything else"
     sides = re.fullmatch(r'(\d+)x(\d+)', text)
     if not sides: raise InputError(f"--size is height x width in pixels, such as 180x320; got '{text}'.")
-    return int(sides[1]), int(sides[2])
+    size = int(sides[1]), int(sides[2])
+    if max(size) > 2**14: raise InputError(f"--size is at most {2**14} pixels a side; got '{text}'.")
+    return size
 
 # %% ../nbs/50_cli.ipynb #7d8392c2
 def notebook_path(name:str)->Path:

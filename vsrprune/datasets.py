@@ -371,6 +371,8 @@ def clip_pairs(name:str|Path,              # 'stills', 'vid4', 'reds4', or a pat
     Raises `InputError` that says what is missing, or that a benchmark is not for training"""
     if frames is not None and frames < 1:
         raise InputError(f'{name}: at least one frame of each clip, not {frames}.')
+    if split not in ('train', 'validation', 'evaluation'):
+        raise InputError(f"{name}: no split '{split}'; available: train, validation, evaluation.")
     if name == 'stills': return stills(split, frames or 15, kind)
     keep_last = lru_cache(1)(read_clip)     # a pair is asked for its ground truth and its low resolution in turn
     def read(clip): return partial(keep_last, clip, frames=frames)

@@ -24,10 +24,11 @@ from . import checkpoints, cost
 from .catalogue import resolve
 from .cost import Cost, costs
 from .datasets import Pair, clip_pairs, clips
+from .fast import Fast
 from .files import InputError, replacing
 from .frames import open_clip
 from .metrics import PROTOCOLS, Protocol, Scores, bicubic, evaluate_together, protocol_of, recorded_protocol
-from .networks import FAMILIES, NetworkPlan, RecurrentNetwork
+from .networks import FAMILIES, NetworkPlan, RecurrentNetwork, to_frames, to_tensor
 from .resize import check_degradation
 from .streaming import DTYPES, upscale
 from .training import has_bfloat16
@@ -54,17 +55,24 @@ def _free_memory(device)->int:
 def fast_restore(model:RecurrentNetwork,           # of any widths, where it will run
                  dtype:torch.dtype=torch.float32,  # see `streaming.upscale`
                  memory:float|None=None,           # bytes, see `longest`
+                 finite:bool=True,                 # `NotFinite` for a frame that is not finite; else it is black there
                 )->Callable:                       # (t, h, w, 3) uint8 to frames (4h, 4w, 3) uint8, one after the other
     "A network as a method of `metrics.evaluate`, by the fast path: the frames of one pass over the whole clip"
+    def as_it_comes(lq):
+        x = to_tensor(lq).to(next(model.parameters()).device)
+        return to_frames(Fast(model, dtype)(x).nan_to_num(nan=0.))
+
     def restored(lq):
         segment = min(longest(model, lq.shape[1:3], memory), len(lq))
         return upscale(model, lq, segment=segment, dtype=dtype)
-    return restored
+    return restored if finite else as_it_comes
 
 # %% ../nbs/35_evaluation.ipynb #dtypenm1
 def dtype_named(name:str)->torch.dtype:
     "The type of number of that name; warns where this processor has to emulate it, raises `InputError` for another"
     if name not in DTYPES: raise InputError(f"dtype is one of {', '.join(DTYPES)}, not {name!r}.")
+    if name == 'float16' and not torch.cuda.is_available():
+        raise InputError('float16 is for GPUs; processors compute in float32 or bfloat16.')
     if name == 'bfloat16' and not has_bfloat16():
         text = 'this processor has no units for bfloat16 and emulates it: several times slower than float32'
         warnings.warn(text, stacklevel=2)

@@ -661,7 +661,8 @@ VIDEOS = '.mkv', '.mp4', '.mov'
 
 def frame_rate(fps:float|Fraction)->Fraction:
     "Frames per second as a fraction that containers can hold; `InputError` for what cannot be a rate"
-    if not 0 < fps < math.inf: raise InputError(f'{fps} frames per second is not a rate; give a number above 0')
+    if not 0 < fps <= 1e6:      # containers hold numerators of 32 bits
+        raise InputError(f'{fps} frames per second is not a rate; give a number above 0, and at most a million')
     return Fraction(fps).limit_denominator(1001)
 
 def _is_video(path:Path, sound:Sound|None)->bool:

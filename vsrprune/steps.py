@@ -43,6 +43,7 @@ from .metrics import bicubic, evaluate, protocol_of
 from .profiles import Files, Line, Profile, Run, experiment_runs, finetune_input, plan_name
 from .pruning_aware import Pressure, PruningAware, View, surgery
 from .records import Options, Record, read_records, write_record
+from .streaming import NotFinite
 from .training import Diverged, Recipe, Teacher, finetuning_recipe, has_bfloat16, train, validation_psnr
 from .weights import Gradual, Masks, choose, repair_weights, sensitivity, equal_loss_shares
 from .widths import allocate, uniform_widths
@@ -112,7 +113,9 @@ def _score(profile, path):
     if path is None: return evaluate(bicubic, pairs, profile.protocol)
     # channels_last: the same sums in a layout that convolutions on a CPU are faster in
     model = checkpoints.load(path).to('cuda' if torch.cuda.is_available() else 'cpu', memory_format=torch.channels_last)
-    return evaluate(fast_restore(model), pairs, profile.protocol)
+    try: return evaluate(fast_restore(model), pairs, profile.protocol)
+    except NotFinite as e: warnings.warn(f'{path.stem}: {e} Such frames are scored as black.', stacklevel=2)
+    return evaluate(fast_restore(model, finite=False), pairs, profile.protocol)
 
 def measure(profile:Profile,
             path:Path|None,        # weights to score; None for bicubic

@@ -224,7 +224,8 @@ def shrink(dense:RecurrentNetwork,             # left as it is
     interrupted. `InputError` where the target is out of reach"""
     target, dense = Target.parse(target), dense.eval()
     criterion_named('filters', criterion)      # refuses an unknown one
-    if iterations < 0: raise InputError(f'prune: iterations are 0 (none) or more, got {iterations}.')
+    if isinstance(iterations, int) and iterations < 0:
+        raise InputError(f'prune: iterations must be 0 (none) or more, got {iterations}.')
     recipe = finetuning_recipe(iterations, lr, seed, batch) if iterations else finetuning_recipe(seed=seed)
     if min(size) < 1:
         raise InputError(f'size: height and width of a frame, both 1 or more, not {size[0]} x {size[1]}.')

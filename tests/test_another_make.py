@@ -114,7 +114,7 @@ def test_a_family_that_is_not_known_is_named(file):
     from vsrprune.networks import FAMILIES
     family = FAMILIES.pop('TinyVSR')
     try:
-        with pytest.raises(InputError, match='unknown network 'TinyVSR''): checkpoints.load(file)
+        with pytest.raises(InputError, match="unknown network 'TinyVSR'"): checkpoints.load(file)
     finally: FAMILIES['TinyVSR'] = family
 
 

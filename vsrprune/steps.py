@@ -91,7 +91,8 @@ def bring_dense(profile:Profile, checkpoint:str='')->Path:
     if _is_shipped(source):
         with replacing(dense_path(profile)) as tmp: tmp.write_bytes(source.read_bytes())
         return dense_path(profile)
-    about = dict(profile=profile.name, source=source.name, source_sha256=checkpoints.sha256(source))
+    # no name of a profile: the file, and so its hash in records, is the same for all
+    about = dict(source=source.name, source_sha256=checkpoints.sha256(source))
     return checkpoints.save(model, dense_path(profile), provenance=about, dtype=torch.float16)
 
 def dense_network(profile:Profile)->RecurrentNetwork:

@@ -549,7 +549,16 @@ def restore_committed(profile:Profile)->list[Record]:     # what was put there
                          f'{dense_path(profile)}; compute all anew with RERUN=1.')
     taken = [r for r in committed if r.name in profile.record_names and not _has_record(profile, r.name)]
     for record in taken: write_record(record, profile.folder/'records')
+    _restore_plans(profile, committed)
     return taken
+
+def _restore_plans(profile, records):
+    "Write the widths that records were made with: further lines share them, and those of another machine may differ"
+    lines = {name: run.line for run in experiment_runs(profile) for name in run.records if run.line}
+    for record in records:
+        line, plan = lines.get(record.name), record.env.get('plan')
+        if not plan or not line or plan_path(profile, line).exists(): continue
+        write_text(json.dumps(plan, indent=1), plan_path(profile, line))
 
 def _has_record(profile, name)->bool: return (profile.folder/'records'/f'{name}.json').exists()
 

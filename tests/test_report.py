@@ -150,7 +150,8 @@ def test_a_profile_that_has_grown_computes_only_what_is_new(clone):
     status, said = report_in(clone, '--extend')
     assert status == 0, said
     ran = set(re.findall(r'^(\S+): running$', said, re.M))
-    assert ran == {'widths-0.5-latency', 'filters-macs-0.5-l1-latency-repair-s0', 'speed'}, said
+    # its widths are those of the committed records
+    assert ran == {'filters-macs-0.5-l1-latency-repair-s0', 'speed'}, said
     names = {path.stem for path in (clone/'data'/'runs'/'smoke'/'records').glob('*.json')} - {path.stem for path in (clone/'data'/'records'/'smoke').glob('*.json')}
     assert names == {f'filters-macs-0.5-l1-latency-repair-s0-{stage}' for stage in ('pruned', 'repaired')}
 

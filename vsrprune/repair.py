@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .basicvsr import BasicVSR
-from .calibration import (CONTRAST, PER_IMAGE, RIDGE, NEGLIGIBLE, NormalEquations, draw_places, outputs_at,
+from .calibration import (CONTRAST, NEGLIGIBLE, PER_IMAGE, RIDGE, NormalEquations, draw_places, outputs_at,
                                   repair, squared_errors, to_device_of)
 from .flow import warp
 from .networks import TRUNKS, RecurrentNetwork, in_flow
@@ -99,7 +99,7 @@ def long_states(model:RecurrentNetwork,
     return states
 
 # %% ../nbs/21_repair.ipynb #09000035
-HARSH = 12      # every twelfth clip has more contrast, and the one after it noise
+HARSH = 12      # one clip in this many has more contrast, and the one after it noise
 NOISE = 0.2     # its standard deviation at most
 
 def harsher(clips:torch.Tensor,     # (b, t, 3, h, w) in [0, 1]
@@ -239,7 +239,7 @@ WORK = 75                       # at most so many steps times the share of the w
 LAST_STEPS, LAST_RATE = 120, 1e-4      # of the one of all layers
 BATCH = 8                       # images in a step
 AFRESH = 80                     # steps after which the small network's own states are computed again
-HELD = 4                        # every fourth image decides whether a descent is kept
+HELD = 4                        # one image in this many decides whether a descent is kept
 
 def _trunk_steps(at:RecurrentRepair)->int:
     "Steps of the descent in a trunk: what lost little has small errors left, which take longer"

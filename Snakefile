@@ -1,7 +1,7 @@
-# The report of a profile: a loop over its runs. What is there, and whose inputs and settings have not changed, is not run again.
+# The report of a profile: a loop over its runs. A run whose inputs and settings have not changed is not repeated.
 # Run by `make report PROFILE=default`; by hand: snakemake --cores all --config profile=default
-# Other settings: checkpoint=FILE (the dense network, where the profile names none), committed=true (products from the records in
-# data/records), extend=true (only the records that are missing)
+# Other settings: checkpoint=FILE (the dense network, where the profile names none), committed=true (products from the
+# records in data/records), extend=true (only the records that are missing)
 import shlex
 import sys
 from pathlib import Path
@@ -19,8 +19,8 @@ NOTEBOOKS = f'data/runs/{P.name}/notebooks'
 
 # The epoch fixes the dates inside the PDF: the same records give the same bytes.
 LATEX = (f'cd paper && SOURCE_DATE_EPOCH=0 FORCE_SOURCE_DATE=1 latexmk -pdf -outdir=build -jobname=report-{P.name} '
-         f'-usepretex="\\\\def\\\\profile{{{P.name}}}" -interaction=nonstopmode -halt-on-error report.tex > ../LOG 2>&1 '
-         f'|| {{ grep -A3 -m1 "^!" ../LOG >&2; exit 1; }}; mv build/report-{P.name}.pdf .')
+         f'-usepretex="\\\\def\\\\profile{{{P.name}}}" -interaction=nonstopmode -halt-on-error report.tex '
+         f'> ../LOG 2>&1 || {{ grep -A3 -m1 "^!" ../LOG >&2; exit 1; }}; mv build/report-{P.name}.pdf .')
 
 
 def command(run):

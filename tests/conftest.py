@@ -10,7 +10,8 @@ class Rows(LoadScopeScheduling):
 
 
 def pytest_configure(config):
-    config.addinivalue_line('markers', 'published: scores of published networks on whole clips; `make test-published` runs them')
+    what = 'scores of published networks on whole clips; `make test-published` runs them'
+    config.addinivalue_line('markers', f'published: {what}')
 
 
 def pytest_xdist_make_scheduler(config, log): return Rows(config, log)
@@ -23,11 +24,12 @@ def counts(config):
 
 
 def pytest_sessionfinish(session):
-    "A run in which nothing passed or failed is no success, but for published networks whose files or clips are not here"
+    "A run in which nothing passed or failed is no success, except for published networks that cannot be fetched"
     if hasattr(session.config, 'workerinput'): return      # one of several processes; the first one counts
     passed, failed, skipped = counts(session.config)
     lacks_data = session.config.option.markexpr == 'published' and skipped
-    if not (passed + failed or lacks_data): session.exitstatus = session.exitstatus or pytest.ExitCode.NO_TESTS_COLLECTED
+    if passed + failed or lacks_data: return
+    session.exitstatus = session.exitstatus or pytest.ExitCode.NO_TESTS_COLLECTED
 
 
 @pytest.hookimpl(trylast=True)

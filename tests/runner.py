@@ -1,13 +1,15 @@
 "Runs a notebook for the tests, compares the tables stored in it with those it makes, and fetches published networks"
 import json
+import multiprocessing
 import os
 import re
 import signal
-import subprocess
 import sys
 import tempfile
 from functools import cache
+from multiprocessing import forkserver
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -15,51 +17,43 @@ ROOT = Path(__file__).resolve().parents[1]
 NBS = ROOT/'nbs'
 NOTEBOOKS = sorted(p.relative_to(NBS) for p in NBS.rglob('*.ipynb')
                    if not any(part[0] in '._' for part in p.relative_to(NBS).parts))
-# the smoke report runs the steps of a report; other experiments write where it does, and the commands begin it: they come after it
+# The smoke report runs the steps of a report. Other experiments write into its folder, and the commands start it:
+# they come after it.
 STEPS = {'dense', 'widths', 'trial', 'prune', 'aware', 'finetune', 'speed', 'tables', 'figures', 'pictures'}
-EXPERIMENTS = [path for path in NOTEBOOKS if 'experiments' in path.parts and path.stem not in STEPS or path.stem == '50_cli']
-LIBRARY = [path for path in NOTEBOOKS if path not in EXPERIMENTS and 'experiments' not in path.parts]
+EXPERIMENTS = [path for path in NOTEBOOKS if 'experiments' in path.parts and path.stem not in STEPS]
+AFTER_REPORT = [*EXPERIMENTS, Path('50_cli.ipynb')]
+LIBRARY = [path for path in NOTEBOOKS if 'experiments' not in path.parts and path not in AFTER_REPORT]
 SECONDS = 900
 PATIENT = dict(OMP_WAIT_POLICY='passive')      # threads that wait for each other leave the core to another process
-RUN = '''
-import json
-import sys
-from pathlib import Path
-import nbdev.test
-from nbdev.config import get_config
-shown = {}
-class Shell(nbdev.test.CaptureShell):
-    "Keeps what each cell that is run shows as HTML, by the id of the cell"
-    def cell(self, cell, **options):
-        cell.outputs = []
-        super().cell(cell, **options)
-        if cell.cell_type == 'code': shown[cell.id] = [''.join(out.data['text/html']) for out in cell.outputs if 'text/html' in out.get('data', {})]
-nbdev.test.CaptureShell = Shell
-config = get_config()
-passed, _ = nbdev.test.test_nb(Path(sys.argv[1]), skip_flags=config.tst_flags.split(), basepath=config.config_path)
-Path(sys.argv[2]).write_text(json.dumps(shown))
-sys.exit(not passed)
-'''
+# what most notebooks import, and what takes long: loaded once, for all of them
+PRELOADED = ['nbdev.test', 'accelerate', 'av', 'cv2', 'pandas', 'scipy.ndimage', 'skimage', 'torch', 'torch_pruning']
 
 
 def shared_out()->dict:
-    "The environment, with the cores shared out among tests that run side by side: more threads than cores only wait for each other"
+    "The environment, with the cores divided among the tests that run side by side: more threads would only wait"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-    return os.environ | PATIENT | dict(OMP_NUM_THREADS=str(max(1, cores//int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', 1)))))
+    workers = int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', 1))
+    return os.environ | PATIENT | dict(OMP_NUM_THREADS=str(max(1, cores//workers)))
+
+
+def html_of(outputs:list)->list:
+    "What the outputs of a cell show as HTML"
+    return [''.join(out['data']['text/html']) for out in outputs if 'text/html' in out.get('data', {})]
 
 
 def headings(pieces:list)->list:
     "The column headings of each table in pieces of HTML"
     def texts(head): return [re.sub('<.*?>', '', cell) for cell in re.findall(r'<th\b.*?</th>', head, re.S)]
-    return [[text for text in texts(head) if text] for piece in pieces for head in re.findall('<thead>.*?</thead>', piece, re.S)]
+    heads = [head for piece in pieces for head in re.findall('<thead>.*?</thead>', piece, re.S)]
+    return [[text for text in texts(head) if text] for head in heads]
 
 
 def stale_tables(cells:list, shown:dict)->list:
-    "A line for each cell whose stored tables have other columns than those it showed when it was run; cells that were not run are left out"
+    "A line for each cell whose stored tables have other columns than those it showed when it was run, if it was"
     lines = []
     for cell in cells:
         if cell['id'] not in shown: continue
-        stored = headings([''.join(out['data']['text/html']) for out in cell['outputs'] if 'text/html' in out.get('data', {})])
+        stored = headings(html_of(cell['outputs']))
         made = headings(shown[cell['id']])
         if stored and stored != made: lines.append(f"cell {cell['id']}: stored {stored}, made now {made}")
     return lines
@@ -73,27 +67,60 @@ def run_notebook(notebook:Path):
         if status: pytest.fail(f'nbs/{notebook} failed (exit status {status}):\n{output[-20_000:]}', pytrace=False)
         cells = json.loads((NBS/notebook).read_text(encoding='utf-8'))['cells']
         if stale := stale_tables(cells, json.loads(shown.read_text())):
-            pytest.fail('\n'.join([f'nbs/{notebook}: stored tables are out of date; run these cells and save the notebook:', *stale]), pytrace=False)
+            first = f'nbs/{notebook}: stored tables are out of date; run these cells and save the notebook:'
+            pytest.fail('\n'.join([first, *stale]), pytrace=False)
+
+
+@cache
+def server():
+    "Where the processes of notebooks are forked: with the libraries loaded that take seconds to import"
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(PRELOADED)
+    with patch.dict(os.environ, shared_out()): forkserver.ensure_running()      # torch counts threads when it is loaded
+    return context
+
+
+def run_cells(notebook:Path, shown:Path, printed:Path):
+    "Run a notebook in this process; write what its cells show, by cell, to one file, and what is printed to another"
+    os.setsid()
+    os.chdir(ROOT)
+    multiprocessing.set_start_method(None, force=True)      # what the notebook starts is started as usual
+    with printed.open('w') as file:
+        for stream in (sys.stdout, sys.stderr): os.dup2(file.fileno(), stream.fileno())
+    import nbdev.test
+    from nbdev.config import get_config
+    tables = {}
+    class Shell(nbdev.test.CaptureShell):
+        "Keeps what each cell that is run shows as HTML, by the id of the cell"
+        def cell(self, cell, **options):
+            cell.outputs = []
+            super().cell(cell, **options)
+            if cell.cell_type == 'code': tables[cell.id] = html_of(cell.outputs)
+    config = get_config()
+    with patch('nbdev.test.CaptureShell', Shell):
+        passed, _ = nbdev.test.test_nb(NBS/notebook, skip_flags=config.tst_flags.split(), basepath=config.config_path)
+    shown.write_text(json.dumps(tables))
+    sys.exit(not passed)
 
 
 def execute(notebook:Path, shown:Path)->tuple:
-    "Run a notebook in a process of its own, which writes what its cells show to a file: (exit status, what was printed)"
-    process = subprocess.Popen([sys.executable, '-c', RUN, str(NBS/notebook), str(shown)], cwd=ROOT, text=True, errors='replace', env=shared_out(),
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    "Run a notebook in a process of its own, see `run_cells`: (exit status, what was printed)"
+    printed = shown.with_name('printed.txt')
+    process = server().Process(target=run_cells, args=(notebook, shown, printed))
+    process.start()
     try:
-        output, _ = process.communicate(timeout=SECONDS)
-    except subprocess.TimeoutExpired:
-        output = f'not done after {SECONDS} s'
+        process.join(SECONDS)
+        if process.exitcode is None: return 1, f'not done after {SECONDS} s'
+        return process.exitcode, printed.read_text(errors='replace')
     finally:  # whatever the notebook started ends with it
         try: os.killpg(process.pid, signal.SIGKILL)
         except ProcessLookupError: pass
-        process.wait()
-    return process.returncode, output
+        process.join()
 
 
 @cache
 def attempt(name):
-    "The file of a published network, or why there is none; processes that run side by side wait for the one that fetches"
+    "The file of a published network, or why there is none; processes wait for the one that fetches it"
     from vsrprune.catalogue import fetch
     from vsrprune.files import InputError
     try: return fetch([name])[0]

@@ -93,7 +93,8 @@ def test_it_is_finetuned_with_a_teacher(net, pairs):
     before = small(torch.ones(1, 3, 3, 16, 16))
     left = report.set_index('group').left
     with Teacher(net, small, {trunk: left[layer] for trunk, layer in net.state_layers.items()}) as teacher:
-        curve = finetune(small, pairs, finetuning_recipe(3, batch=1, frames=3, size=16), penalties=[teacher], progress=False)
+        recipe = finetuning_recipe(3, batch=1, frames=3, size=16)
+        curve = finetune(small, pairs, recipe, penalties=[teacher], progress=False)
     assert len(curve) == 3 and difference(small(torch.ones(1, 3, 3, 16, 16)), before) > 0
 
 
@@ -137,7 +138,8 @@ def test_a_video_is_upscaled_by_its_file(net, file, pairs, tmp_path):
 
 
 def test_it_is_scored(net, pairs):
-    scores = [evaluate(method, pairs, 'stills', temporal=False).psnr for method in (fast_restore(net), lambda lq: restore(net, lq))]
+    methods = fast_restore(net), lambda lq: restore(net, lq)
+    scores = [evaluate(method, pairs, 'stills', temporal=False).psnr for method in methods]
     assert scores[0] == pytest.approx(scores[1], abs=0.01)
 
 

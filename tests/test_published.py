@@ -1,4 +1,5 @@
-"The published networks themselves: they load, restore, and go to MMagic's layout and back. Fetched where they are not here; skipped, with what was wrong, where they cannot be"
+"""The published networks themselves: they load, restore, and go to MMagic's layout and back. They are fetched;
+where that fails, the tests are skipped and say why"""
 import numpy as np
 import pytest
 import torch

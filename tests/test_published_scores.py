@@ -1,7 +1,7 @@
-"BasicVSR's published networks score on the whole of Vid4 what their authors published (`make test-published`); skipped where network or clips are not here"
+"""BasicVSR's published networks score on the whole of Vid4 what their authors published (`make test-published`);
+skipped where network or clips are not here"""
 from functools import lru_cache
 
-import numpy as np
 import pytest
 import torch
 from runner import fetched, shared_out
@@ -31,7 +31,8 @@ def score(name, kind, frames=None, clips=None):
     "Scores by the fast path, in float32; other tests run beside it, so it takes its share of the cores"
     threads = torch.get_num_threads()
     torch.set_num_threads(int(shared_out()['OMP_NUM_THREADS']))
-    try: return evaluate(fast_restore(checkpoints.load(fetched(name))), vid4(kind, frames)[:clips], 'vid4', temporal=False)
+    method, pairs = fast_restore(checkpoints.load(fetched(name))), vid4(kind, frames)[:clips]
+    try: return evaluate(method, pairs, 'vid4', temporal=False)
     finally: torch.set_num_threads(threads)
 
 
@@ -59,4 +60,5 @@ def test_a_clip_made_for_duf_shows_at_once():
 def test_bd_is_not_that_of_duf():
     # two frames of each clip
     ours, duf = (score('basicvsr-vimeo90k-bd', kind, frames=2) for kind in ('BD', 'BD-duf'))
-    assert np.all([a.psnr - b.psnr > 2 for a, b in zip(ours.clips, duf.clips)]) and ours.psnr - duf.psnr > 5, (ours.psnr, duf.psnr)
+    assert all(a.psnr - b.psnr > 2 for a, b in zip(ours.clips, duf.clips))
+    assert ours.psnr - duf.psnr > 5, (ours.psnr, duf.psnr)

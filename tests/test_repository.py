@@ -74,7 +74,8 @@ def test_no_room_asks_which_family_a_network_is_of():
     "A family is asked what it brings, see nbs/11_networks.ipynb; which it is, only its own notebook may know"
     asking = re.compile(r'isinstance\([^()]*\b(BasicVSR|SPyNet)\b[^()]*\)')
     found = [f'{m.name}: {hit[0]}' for m in MODULES for hit in asking.finditer(m.read_text(encoding='utf-8'))]
-    assert all(hit.startswith('checkpoints.py') and 'SPyNet' in hit for hit in found), found     # a flow network alone has a file too
+    # a flow network alone has a file too
+    assert all(hit.startswith('checkpoints.py') and 'SPyNet' in hit for hit in found), found
 
 
 def test_every_module_has_a_notebook_and_every_notebook_its_module():
@@ -121,7 +122,8 @@ def prose():
 
 def test_links_lead_to_files():
     target = re.compile(r'\]\(([^)\s#:]+)(?:#[^)\s]*)?\)')      # with a colon it is an address elsewhere
-    dead = [f'{path}: {link}' for path, text in prose() for link in target.findall(text) if not (ROOT/path.parent/link).exists()]
+    links = [(path, link) for path, text in prose() for link in target.findall(text)]
+    dead = [f'{path}: {link}' for path, link in links if not (ROOT/path.parent/link).exists()]
     assert not dead, dead
 
 
@@ -132,9 +134,12 @@ def test_exported_cells_are_short():
     assert not long, f'exported cells of more than {most} lines: {long}'
 
 
-def test_exported_lines_are_short():
-    long = [f'{path}: {line[:60]!r}' for path, lines in exported_cells() for line in lines if len(line) > 120]
-    assert not long, f'exported lines of more than 120 characters: {long}'
+def test_lines_are_short():
+    code = [(path, line) for path, cells in notebooks() for cell in cells for line in cell.splitlines()]
+    code += [(path, line) for path in tree() if path.suffix == '.py' and path.parts[0] == 'tests'
+             for line in (ROOT/path).read_text(encoding='utf-8').splitlines()]
+    long = [f'{path}: {line[:60]!r}' for path, line in code if len(line) > 120]
+    assert not long, f'lines of more than 120 characters: {long}'
 
 
 def test_files_are_small():
@@ -161,8 +166,11 @@ def test_make_clean_removes_what_runs_wrote_and_nothing_else(tmp_path):
     from vsrprune.profiles import RUN_FOLDERS, SHARED_RUNS
     shutil.copyfile(ROOT/'Makefile', tmp_path/'Makefile')
     shutil.copytree(ROOT/'data'/'profiles', tmp_path/'data'/'profiles')
-    ours = [f'data/runs/vid4/{name}/made' for name in RUN_FOLDERS] + [f'data/runs/{name}/made' for name in SHARED_RUNS if name != 'eval'] + ['figures/smoke/made.png']
-    users = ['data/runs/vid4/own.ipynb', 'data/runs/eval/record.json', 'figures/mine/plot.png', 'figures/vid4/committed.png']
+    ours = [f'data/runs/vid4/{name}/made' for name in RUN_FOLDERS]
+    ours += [f'data/runs/{name}/made' for name in SHARED_RUNS if name != 'eval']
+    ours += ['figures/smoke/made.png']
+    users = ['data/runs/vid4/own.ipynb', 'data/runs/eval/record.json', 'figures/mine/plot.png',
+             'figures/vid4/committed.png']
     for name in ours + users:
         (tmp_path/name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path/name).touch()
@@ -192,12 +200,14 @@ def test_constraints_satisfy_settings():
 
 
 def test_readme_shows_the_scores_of_the_cards():
-    rows = re.findall(r'^\| \[(\S+)\]\(data/weights/\1\.md\) \|.*?\| ([\d.]+) \| ([\d.]+) \|', (ROOT/'README.md').read_text(encoding='utf-8'), re.M)
+    row = r'^\| \[(\S+)\]\(data/weights/\1\.md\) \|.*?\| ([\d.]+) \| ([\d.]+) \|'
+    rows = re.findall(row, (ROOT/'README.md').read_text(encoding='utf-8'), re.M)
     weights = {path.stem for path in tree() if path.parts[:2] == ('data', 'weights') and path.suffix == '.safetensors'}
     assert {name for name, *_ in rows} == weights
     for name, *shown in rows:
         card = (ROOT/'data'/'weights'/f'{name}.md').read_text(encoding='utf-8')
-        assert shown == [re.search(rf'^\| {data} +\| mean +\| +([\d.]+) ', card, re.M)[1] for data in ('vid4', 'stills')]
+        scores = [re.search(rf'^\| {data} +\| mean +\| +([\d.]+) ', card, re.M) for data in ('vid4', 'stills')]
+        assert shown == [score[1] for score in scores]
 
 
 def test_readme_shows_the_published_networks_as_the_catalogue_has_them():

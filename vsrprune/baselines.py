@@ -71,7 +71,7 @@ class Motions:
     "Two frames and the flow between them, made of training crops; as `Crops`, a function of seed, iteration and index"
     def __init__(self, crops:Crops): # of one frame each
         self.crops = crops
-        self.size, self.frames, self.seed, self.stream = crops.size, crops.frames, crops.seed, crops.stream
+        self.size, self.frames, self.seed, self.sequence = crops.size, crops.frames, crops.seed, crops.sequence
 
     digest = property(lambda self: self.crops.digest, doc='Hash of the clips')
 
@@ -79,7 +79,7 @@ class Motions:
         "Frames (2, 3, s, s) float32 in [0, 1], the flow (2, s, s) from the first to the second in pixels"
         frame = self.crops.crop(iteration, index)[1][:1].copy()
         second = torch.from_numpy(frame).permute(0, 3, 1, 2).float()/255
-        rng = np.random.default_rng([self.seed, iteration, index, self.stream, 1])
+        rng = np.random.default_rng([self.seed, iteration, index, self.sequence, 1])
         flow = torch.from_numpy(known_flow(rng, 4*self.size)).float()[None]
         first = _bend(second, flow).clamp(0, 1)
         small = F.interpolate(torch.cat([first, second]), scale_factor=1/4, mode='bicubic', antialias=True,
@@ -240,7 +240,7 @@ def train_flow(spynet:SPyNet, baseline:Baseline, crops_of:list[Pair], folder:Pat
     curves, alike = [pd.DataFrame(dict(iteration=[], loss=[], lr=[], stage=[]))], _levels_alike(spynet)
     for i, stage in enumerate(baseline.flow):
         options = stage.model_dump(exclude={'shared'})
-        recipe = Recipe(frames=1, seed=baseline.seed, stream=2 + i, **options)
+        recipe = Recipe(frames=1, seed=baseline.seed, sequence=2 + i, **options)
         if stage.shared and alike: spynet.levels = nn.ModuleList([spynet.levels[0]]*LEVELS)
         motions = Motions(recipe.crops(crops_of, skip_unreadable))
         state = folder/f'flow-{i}.pt'
@@ -255,7 +255,7 @@ FLOW_TEST = 48      # side of the crops that flow is tested on, low-resolution p
 @torch.no_grad()
 def flow_error(spynet:SPyNet, pairs:list[Pair], size:int=FLOW_TEST, batches:int=8)->tuple[float, float]:
     "Endpoint error on known motion of these clips, in pixels: of the network, and of assuming that nothing moves"
-    motions = Motions(Recipe(frames=1, size=size, seed=0, stream=9).crops(pairs))
+    motions = Motions(Recipe(frames=1, size=size, seed=0, sequence=9).crops(pairs))
     device = next(spynet.parameters()).device
     errors, unmoved = [], []
     for i in range(batches):
@@ -280,7 +280,7 @@ def train_joint(model:BasicVSR, baseline:Baseline, crops_of:list[Pair], folder:P
     validation = Validation(pairs, baseline.validate_every, folder/'validation.csv')
     curves, about = [], folder/'about.json'
     for i, stage in enumerate(baseline.training):
-        recipe = Recipe(seed=baseline.seed, stream=10*i, **stage.model_dump())
+        recipe = Recipe(seed=baseline.seed, sequence=10*i, **stage.model_dump())
         crops = recipe.crops(crops_of, skip_unreadable)
         if main_process() and not about.exists():
             write_text(json.dumps(dict(machine=_machine(), clips=len(crops.names))), about)

@@ -153,8 +153,8 @@ def _arrow(ax, start, end, color='0.25', style='-'):
 # %% ../nbs/12_basicvsr.ipynb #f69efc68
 def _trunk_label(name, trunk:TrunkPlan):
     "Blocks and widths of one direction in words"
-    least, most = min(trunk.inner), max(trunk.inner)
-    inner = str(most) if least == most else f'{least}–{most}'
+    narrowest, widest = min(trunk.inner), max(trunk.inner)
+    inner = str(widest) if narrowest == widest else f'{narrowest}–{widest}'
     return f'{name}\n{len(trunk.inner)} × ({trunk.stream}→{inner})'
 
 def _draw_column(ax, x, name, plan):

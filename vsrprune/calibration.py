@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['MIN_SIDE', 'COUNT', 'FRAMES', 'SIDE', 'PER_IMAGE', 'RIDGE', 'LONG', 'WIDE', 'CONTRAST', 'LONGER', 'NEGLIGIBLE',
            'calibration_clips', 'patches', 'outputs_at', 'draw_places', 'matrix_of', 'to_device_of', 'input_moments',
-           'output_sensitivity', 'damped', 'NormalEquations', 'repair', 'weight_losses', 'wide_clips', 'squared_errors']
+           'output_sensitivity', 'damped', 'NormalEquations', 'repair', 'weight_losses', 'stress_clips',
+           'squared_errors']
 
 # %% ../nbs/20_calibration.ipynb #86568abc
 from collections.abc import Callable, Iterable
@@ -33,7 +34,7 @@ def calibration_clips(pairs:list[Pair],   # of the training side, never of a tes
     if size < MIN_SIDE or frames < 2:
         raise InputError(f'calibration: crops of {frames} frames of {size}x{size} pixels are too small for the '
                          f'network; use at least 2 frames of {MIN_SIDE}x{MIN_SIDE}.')
-    return Crops(pairs, size, frames, seed, stream=2**16).batch(0, count)
+    return Crops(pairs, size, frames, seed, sequence=2**16).batch(0, count)
 
 # %% ../nbs/20_calibration.ipynb #4abbdab4
 def patches(x:torch.Tensor,       # (b, c, h, w): what the layer reads
@@ -249,7 +250,7 @@ def _set_weights(conv, matrix):
 @torch.no_grad()
 def repair(small:nn.Module,                    # pruned, in eval mode; repaired in place
            dense:nn.Module,                    # what it was pruned from, on the same device
-           filters:dict[str, Iterable[int]],   # by layer to solve, in order of execution: dense filters it still has
+           left:dict[str, Iterable[int]],      # by layer to solve, in order of execution: dense filters it still has
            clips:torch.Tensor,                 # (b, t, 3, h, w), see `calibration_clips`
            per_image:int=PER_IMAGE,            # positions sampled in each feature map
            ridge:float=RIDGE,                  # lambda
@@ -258,13 +259,13 @@ def repair(small:nn.Module,                    # pruned, in eval mode; repaired 
            note:Callable|None=None,            # called with each layer's name, to show progress
           )->pd.DataFrame:                     # layer, before, after: squared error over the dense layer's energy
     "Solve layers by least squares, one after the other, so that each makes of its new input what the dense one made"
-    left = {name: torch.as_tensor(list(numbers)) for name, numbers in filters.items()}
-    targets = {name: [] for name in filters}
+    left = {name: torch.as_tensor(list(numbers)) for name, numbers in left.items()}
+    targets = {name: [] for name in left}
     def keep(name, conv, x, out, places):
         targets[name].append(outputs_at(out, places)[:, left[name].to(out.device)].clone())
-    calls = _LayerObserver(dense, filters, per_image, seed).run(clips, keep)
+    calls = _LayerObserver(dense, left, per_image, seed).run(clips, keep)
     rows = []
-    for name in filters:
+    for name in left:
         equations, made = NormalEquations(small.get_submodule(name)), iter(targets.pop(name))
         def look(name, conv, x, out, places): equations.add(x, next(made), places)
         _LayerObserver(small, [name], per_image, seed).run(clips, look, calls)
@@ -334,11 +335,11 @@ def weight_losses(weights:torch.Tensor,      # (filters, n)
     return torch.cat(scores)
 
 # %% ../nbs/20_calibration.ipynb #a3e7533d
-LONG, WIDE, CONTRAST = 24, 80, 2.5      # frames, sides and contrast of what is watched
+LONG, WIDE, CONTRAST = 24, 80, 2.5      # frames, sides and contrast of the clips that repair is judged on
 LONGER = 4                              # the first clip is this many times longer
 NEGLIGIBLE = 1e-5                       # squared errors below this (50 dB) count as equal
 
-def _wide_clip(pair, frames, side, contrast)->torch.Tensor:
+def _stress_clip(pair, frames, side, contrast)->torch.Tensor:
     "(1, frames, 3, h, w): a clip played back and forth, the middle of its frames, with more contrast"
     lq, _ = cached_frames(pair)
     top, left = (max(n - side, 0)//2 for n in lq.shape[1:3])
@@ -347,17 +348,17 @@ def _wide_clip(pair, frames, side, contrast)->torch.Tensor:
     return (0.5 + contrast*(clip - 0.5)).clamp(0, 1)
 
 # %% ../nbs/20_calibration.ipynb #85d79bfe
-def wide_clips(pairs:list[Pair],    # of the training side
+def stress_clips(pairs:list[Pair],    # of the training side
                count:int=3,         # of clips, evenly spaced among them
                frames:int=LONG,     # of each, played back and forth; the first has `LONGER` times as many
                side:int=WIDE,       # low-resolution pixels; of a larger frame the middle
                contrast:float=CONTRAST,     # times that of the clip, about middle grey
               )->list[torch.Tensor]:# each (1, frames, 3, h, w) float32 in [0, 1]; the first has half the side
-    """Low-resolution clips as large, long and harsh as repair is watched on: edges as hard as these are rare,
+    """Low-resolution clips as large, long and harsh as repair is judged on: edges as hard as these are rare,
     and what they do within some frames, others do after many"""
     chosen = evenly(pairs, count)
-    longest = _wide_clip(chosen[0], LONGER*frames, side//2, contrast)
-    return [longest, *[_wide_clip(pair, frames, side, contrast) for pair in chosen]]
+    longest = _stress_clip(chosen[0], LONGER*frames, side//2, contrast)
+    return [longest, *[_stress_clip(pair, frames, side, contrast) for pair in chosen]]
 
 # %% ../nbs/20_calibration.ipynb #96cc4a81
 @torch.no_grad()
@@ -367,6 +368,6 @@ def squared_errors(model:nn.Module,              # in eval mode
                   )->torch.Tensor:               # (clips, 3), fewer of short clips; inf where it broke down
     "Mean squared difference of what two networks make of clips, by thirds of each clip"
     def thirds(clip, other):
-        by_frame = (model(to_device_of(model, clip)) - other).square().flatten(2).mean(2)[0]
+        by_frame = (model(to_device_of(model, clip)).float() - other).square().flatten(2).mean(2)[0]
         return torch.stack([part.mean() for part in by_frame.tensor_split(3) if len(part)])
     return torch.stack([thirds(*pair) for pair in zip(clips, shown)]).nan_to_num(torch.inf)

@@ -134,6 +134,10 @@ def _check_fit(model, params, where):
 def _load_weights(model, params, where):
     "Load strictly, to float32 in eval mode"
     _check_fit(model, params, where)
+    for name, value in params.items():
+        if not value.is_floating_point():
+            raise InputError(f"{where}: '{name}' holds {value.dtype} numbers, and weights are floating-point; "
+                             'use the checkpoint that this one was converted from.')
     model.load_state_dict(params)
     return model.float().eval()
 

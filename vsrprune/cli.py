@@ -847,10 +847,11 @@ def scores_text(found,              # from `evaluation.evaluate_file`
 def _evaluate(bar, record:Path|None, quiet:bool, model, data, frames, temporal, dtype, degradation)->tuple:
     "Score a network and write its record; the record, and its file"
     from vsrprune.evaluation import evaluate_file
-    from vsrprune.files import write_text
+    from vsrprune.files import check_writable, write_text
     from vsrprune.records import evaluation_record, is_record, record_file
     if record and record.exists() and not is_record(record):
         raise InputError(f'{record} exists, and is not a record; give another name.')
+    if record: check_writable(record)
     def clip_done(clip): bar.write(f'{clip.name}: {clip.psnr:.2f} dB', file=sys.stderr)
     found = evaluate_file(model, data, frames, temporal, clip_done, dtype, degradation, bar)
     scored = evaluation_record(found)

@@ -18,7 +18,7 @@ from torch import nn
 
 from .calibration import to_device_of, damped, input_moments, matrix_of, output_sensitivity, weight_losses
 from .files import InputError
-from .groups import Group, chosen_groups, groups
+from .groups import Group, chosen_groups, groups, kernel_taps
 
 # %% ../nbs/23_criteria.ipynb #regist02
 @dataclass(frozen=True)
@@ -120,16 +120,12 @@ def _input_rows(group, reader, taps)->torch.Tensor:
     rows = [[(start + c)*taps + k for start in starts for k in range(taps)] for c in range(group.width)]
     return torch.tensor(rows)
 
-def _taps(conv)->int:
-    "Weights of a convolution's kernel, such as 9"
-    return conv.weight[0, 0].numel()
-
 @criterion('filters', 'activation', needs_clips=True)
 def _energy(model, found, clips, seed, note=None):
     readers = sorted({reader for g in found for reader, _ in g.readers})
     moments = input_moments(model, readers, clips[0], note=note)
     def energy(group, reader):
-        rows = _input_rows(group, reader, _taps(model.get_submodule(reader)))
+        rows = _input_rows(group, reader, kernel_taps(model.get_submodule(reader)))
         return moments[reader].diagonal()[rows].mean(1)
     return {g.name: torch.stack([energy(g, reader) for reader in dict(g.readers)]).mean(0).float() for g in found}
 
@@ -192,7 +188,7 @@ def _reconstruction(model, found, clips, seed, note=None):
 
     def reader(group, name):
         conv = model.get_submodule(name)
-        return _Reader(conv, moments[name], sensitivity[name], _input_rows(group, name, _taps(conv)))
+        return _Reader(conv, moments[name], sensitivity[name], _input_rows(group, name, kernel_taps(conv)))
 
     scores = {}
     for i, g in enumerate(found, 1):

@@ -28,10 +28,9 @@ from .fast import Fast
 from .files import InputError, replacing
 from .frames import open_clip
 from .metrics import PROTOCOLS, Protocol, Scores, bicubic, evaluate_together, protocol_of, recorded_protocol
-from .networks import FAMILIES, NetworkPlan, RecurrentNetwork, to_frames, to_tensor
+from .networks import FAMILIES, NetworkPlan, RecurrentNetwork, has_bfloat16, to_frames, to_tensor
 from .resize import check_degradation
 from .streaming import DTYPES, upscale
-from .training import has_bfloat16
 from .weights import sparsity
 
 # %% ../nbs/35_evaluation.ipynb #056caafb

@@ -69,7 +69,7 @@ def cut_filters(model:nn.Module,                     # in eval mode; left as it 
                 example:torch.Tensor|None=None,      # as for `groups`
                 note:Callable|None=None,             # called with the name of each layer that was repaired
                 ridge:float=RIDGE,                   # of repair, see `repair.repair_network`
-                watched:list|None=None,              # likewise, of `calibration.wide_clips`; default those in `lq`
+                stress:list|None=None,              # likewise, of `calibration.stress_clips`; default those in `lq`
                )->tuple[nn.Module, pd.DataFrame]:
     """A smaller copy without the channels of least score, and the report: one row per group and per fixed layer with
     group, part ('' in a network of no family), width (before), removed (channels), filters (before),
@@ -81,8 +81,8 @@ def cut_filters(model:nn.Module,                     # in eval mode; left as it 
     left, report = _filters_left(traced, gone), _report(model, traced, gone)
     small = remove_traced(traced, gone)
     if lq is None: return small, report
-    if watched is None: watched = [*lq[:, None]]
-    small, share = repair_network(small, model, left, lq, watched, ridge=ridge, note=note)
+    if stress is None: stress = [*lq[:, None]]
+    small, share = repair_network(small, model, left, lq, stress, ridge=ridge, note=note)
     report.attrs |= dict(ridge=ridge if share else None, share=share)
     return small, report
 
@@ -110,7 +110,7 @@ def prune_filters(model:nn.Module,               # a network of Conv2d, in eval 
                   widths:str='uniform',          # how they are chosen, one of `ALLOCATIONS`
                   clips:tuple|None=None,         # (lq, gt) of `calibration_clips`, for repair and some criteria
                   repair:bool=False,             # let what is left make up for what goes, see `repair.repair_network`
-                  watched:list|None=None,        # as for `cut_filters`
+                  stress:list|None=None,        # as for `cut_filters`
                   seed:int=0,                    # of `random`
                   timings:Timings|None=None,     # as for `allocate`
                   example:torch.Tensor|None=None,# likewise
@@ -127,7 +127,7 @@ def prune_filters(model:nn.Module,               # a network of Conv2d, in eval 
     scores = channel_scores(model, criterion, clips, seed, tiny, parts, note)
     if target is None: chosen = _ratio_widths(found, scores, ratio, widths)
     else: chosen, _ = allocate(model, scores, target, widths, parts, timings, example=example, note=note)
-    return cut_filters(model, scores, chosen, clips[0] if repair else None, tiny, watched=watched, note=note)
+    return cut_filters(model, scores, chosen, clips[0] if repair else None, tiny, stress=stress, note=note)
 
 # %% ../nbs/25_filters.ipynb #b48a8352
 def removed_share(report:pd.DataFrame,    # from `prune_filters`

@@ -167,7 +167,7 @@ class Calibration(Document):
     frames: Positive = FRAMES
     size: Positive = SIDE                       # side of the low-resolution crops, pixels
     ridge: Annotated[float, Field(gt=0)]|None = None    # lambda of repair, where not that of `calibration`
-    watched: Annotated[int, Field(ge=3)]|None = None    # frames of clips that repair is judged on, likewise
+    stress_frames: Annotated[int, Field(ge=3)]|None = None    # frames of clips that repair is judged on, likewise
 
 # %% ../nbs/41_profiles.ipynb #5e1bbc1f
 class Settings(Document):

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['TOGETHER', 'HARSH', 'NOISE', 'FARTHER', 'SOLVED', 'TAIL', 'TAIL_LAYERS', 'STEPS', 'RATE', 'WORK', 'LAST_STEPS',
-           'LAST_RATE', 'BATCH', 'AFRESH', 'HELD', 'STATES', 'SHARES', 'BROKEN', 'trunk_order', 'trunk_states',
-           'trunk_inputs', 'through', 'toward', 'long_states', 'harsher', 'RecurrentRepair', 'solve_layers',
-           'stream_errors', 'state_errors', 'blend', 'never_worse', 'repair_network']
+           'LAST_RATE', 'BATCH', 'AFRESH', 'COARSE', 'HELD', 'STATES', 'SHARES', 'BROKEN', 'trunk_order',
+           'trunk_states', 'trunk_inputs', 'through', 'toward', 'long_states', 'harsher', 'RecurrentRepair',
+           'solve_layers', 'stream_errors', 'state_errors', 'blend', 'never_worse', 'repair_network']
 
 # %% ../nbs/21_repair.ipynb #09000002
 import copy
@@ -25,7 +25,7 @@ from .basicvsr import BasicVSR
 from .calibration import (CONTRAST, NEGLIGIBLE, PER_IMAGE, RIDGE, NormalEquations, draw_places, outputs_at,
                                   repair, squared_errors, to_device_of)
 from .flow import warp
-from .networks import TRUNKS, RecurrentNetwork, in_flow
+from .networks import TRUNKS, RecurrentNetwork, has_bfloat16, in_flow
 
 # %% ../nbs/21_repair.ipynb #09000005
 TOGETHER = 8     # images that go through a layer at a time
@@ -75,8 +75,8 @@ def toward(wide:torch.Tensor,      # (n, c, h, w) states of the dense network
           )->torch.Tensor:         # no farther from the dense network's than those are large
     "States between one network's and another's, or beyond"
     error = (own - wide).nan_to_num(0., 0., 0.)
-    size, most = (x.square().mean((1, 2, 3), keepdim=True).sqrt() for x in (error, wide))
-    return wide + error*(most/size.clamp(min=1e-12)).clamp(max=reach)
+    size, limit = (x.square().mean((1, 2, 3), keepdim=True).sqrt() for x in (error, wide))
+    return wide + error*(limit/size.clamp(min=1e-12)).clamp(max=reach)
 
 # %% ../nbs/21_repair.ipynb #f08b0aee
 def long_states(model:RecurrentNetwork,
@@ -119,6 +119,12 @@ SOLVED = 32     # clips that layers are solved on; the descents look at all
 TAIL = 32       # images that layers after the trunks are solved on
 TAIL_LAYERS = ('fusion', 'upconv1', 'upconv2', 'conv_hr', 'conv_last')
 
+def _in_bfloat16(model:nn.Module, enabled:bool=True):
+    "Where convolutions run in bfloat16, if the machine has units for it"
+    device = next(model.parameters()).device.type
+    # without a cache: weights change between the steps of a descent
+    return torch.autocast(device, torch.bfloat16, enabled=enabled and has_bfloat16(), cache_enabled=False)
+
 def _same_weights(a, b)->bool:
     theirs = b.state_dict()
     return all(p.shape == theirs[name].shape and torch.equal(p, theirs[name]) for name, p in a.state_dict().items())
@@ -129,7 +135,7 @@ class RecurrentRepair:
     def __init__(self,
                  small:BasicVSR,                      # pruned, in eval mode; repaired in place
                  dense:BasicVSR,                      # what it was pruned from, on the same device
-                 filters:dict[str, Iterable[int]],    # by layer to be solved: filters of the dense one it still has
+                 left:dict[str, Iterable[int]],       # by layer to be solved: filters of the dense one it still has
                  clips:torch.Tensor,                  # (b, t, 3, h, w), at least two frames
                  per_image:int=PER_IMAGE,             # positions sampled in each feature map
                  ridge:float=RIDGE,                   # lambda
@@ -138,18 +144,18 @@ class RecurrentRepair:
                  note:Callable|None=None,             # called with a message about each layer and each descent
                 ):
         self.small, self.dense, self.x = small, dense, to_device_of(dense, harsher(clips, seed))
-        self.filters = {name: torch.as_tensor(list(left)) for name, left in filters.items()}
+        self.left = {name: torch.as_tensor(list(numbers)) for name, numbers in left.items()}
         self.per_image, self.ridge, self.alive, self.note = per_image, ridge, alive, note
-        self.rng, self.rows = np.random.default_rng(seed), []
-        self.total = sum(not in_flow(name) for name in filters)
+        self.rng, self.solved = np.random.default_rng(seed), 0
+        self.total = sum(not in_flow(name) for name in left)
         self.flows = dense.flows(self.x)
         self.own_flows = self.flows if _same_weights(small.spynet, dense.spynet) else small.flows(self.x)
         self.states = {name: long_states(dense, name, self.x, self.flows) for name in TRUNKS}
         self.targets = {}      # by trunk, (t*b, c, h, w): what the small one should write, frame by frame
 
-    def left(self, name):
+    def filters_left(self, name)->torch.Tensor:
         "Filters of a dense layer that the small one still has"
-        return self.filters.get(name, torch.arange(self.dense.get_submodule(name).out_channels))
+        return self.left.get(name, torch.arange(self.dense.get_submodule(name).out_channels))
 
     def count_left(self, name)->int:
         "Weights of a layer that are left"
@@ -158,7 +164,7 @@ class RecurrentRepair:
 
     def keep(self, name, x):
         "Of what a dense layer writes, (n, c, h, w), the channels that are left"
-        return x[:, self.left(name).to(x.device)]
+        return x[:, self.filters_left(name).to(x.device)]
 
     def kept_states(self, name, clips=None):
         return [self.keep(f'{name}.first', state[:clips]) for state in self.states[name]]
@@ -170,13 +176,14 @@ class RecurrentRepair:
 # %% ../nbs/21_repair.ipynb #5014e1a7
 def _solve(at:RecurrentRepair, name, read, target):
     "Solve a layer for what it should write; it reads (n, c, h, w) and should write (n, filters, h, w)"
-    if name not in at.filters: return
+    if name not in at.left: return
     equations = NormalEquations(at.small.get_submodule(name))
     for x, y in zip(read.split(TOGETHER), target.split(TOGETHER)):
         places = draw_places(at.rng, y.shape, at.per_image).to(y.device)
         equations.add(x, outputs_at(y, places), places)
-    at.rows.append((name, *equations.solve(at.ridge, at.alive.get(name))))
-    if at.note: at.note(f'{name} ({len(at.rows)} of {at.total})')
+    equations.solve(at.ridge, at.alive.get(name))
+    at.solved += 1
+    if at.note: at.note(f'{name} ({at.solved} of {at.total})')
 
 # %% ../nbs/21_repair.ipynb #0900000d
 def _inputs(at:RecurrentRepair, name, clips:int|None=None):
@@ -239,11 +246,12 @@ WORK = 75                       # at most so many steps times the share of the w
 LAST_STEPS, LAST_RATE = 120, 1e-4      # of the one of all layers
 BATCH = 8                       # images in a step
 AFRESH = 80                     # steps after which the small network's own states are computed again
+COARSE = 0.01                   # relative error above which bfloat16 is precise enough for a descent
 HELD = 4                        # one image in this many decides whether a descent is kept
 
 def _trunk_steps(at:RecurrentRepair)->int:
     "Steps of the descent in a trunk: what lost little has small errors left, which take longer"
-    names = [name for name in at.filters if not in_flow(name)]
+    names = [name for name in at.left if not in_flow(name)]
     dense = sum(at.dense.get_submodule(name).weight.numel() for name in names)
     left = sum(map(at.count_left, names))
     return min(STEPS, round(WORK/max(1 - left/dense, 1e-6)))
@@ -253,7 +261,7 @@ def _descend(at:RecurrentRepair, layers:list[str], loss:Callable, inputs:Callabl
     alive = {at.small.get_submodule(name).weight: at.alive[name] for name in layers if name in at.alive}
     optimizer = torch.optim.Adam([p for name in layers for p in at.small.get_submodule(name).parameters()])
     for step in range(steps):
-        if step % AFRESH == 0 and step: read = inputs()
+        if step % AFRESH == 0 and 0 < step <= steps - AFRESH//2: read = inputs()
         if step % (AFRESH//2) == 0 and at.note: at.note(f'{what}: step {step} of {steps}')
         optimizer.param_groups[0]['lr'] = rate*(1 - step/steps)
         optimizer.zero_grad()
@@ -275,7 +283,7 @@ def _improve(at:RecurrentRepair, layers:list[str],
     learns, begin, before = [p.requires_grad for p in weights], [p.clone() for p in weights], error()
     if not weights or not 1e-8 < before < math.inf: return      # nothing to gain, or nothing to begin with
     for p in weights: p.requires_grad_(True)
-    _descend(at, layers, loss, inputs, read, *descent)
+    with _in_bfloat16(at.small, before > COARSE): _descend(at, layers, loss, inputs, read, *descent)
     for p, learned in zip(weights, learns):
         p.requires_grad_(learned)
         p.grad = None
@@ -310,7 +318,7 @@ def _improve_trunk(at:RecurrentRepair, name):
     at.targets[name] = _by_frame(name, _wanted_states(at, name))
     target = at.keep(f'{name}.first', at.targets[name])
     def loss(read, drawn): return _relative(_written(ours, read[drawn]) - target[drawn], target[drawn])
-    layers = [layer for layer in at.filters if layer.startswith(f'{name}.')]
+    layers = [layer for layer in at.left if layer.startswith(f'{name}.')]
     _improve(at, layers, loss, lambda: _astray_inputs(at, name), _trunk_steps(at), RATE, name)
 
 # %% ../nbs/21_repair.ipynb #a42aa168
@@ -329,61 +337,62 @@ def _improve_all(at:RecurrentRepair):
         wanted, picture = pictures[drawn], at.small.upsample(frames[drawn], *states.values())
         detail = wanted - F.interpolate(frames[drawn], scale_factor=4, mode='bilinear')
         return _relative(picture - wanted, detail) + STATES*sum(state_errors)/len(TRUNKS)
-    layers = [layer for layer in at.filters if not in_flow(layer)]
+    layers = [layer for layer in at.left if not in_flow(layer)]
     def inputs(): return {name: _astray_inputs(at, name) for name in TRUNKS}
     _improve(at, layers, loss, inputs, LAST_STEPS, LAST_RATE, 'all layers')
 
 # %% ../nbs/21_repair.ipynb #0900000e
 @singledispatch
-def solve_layers(small:nn.Module, dense, filters, clips, **options):
+def solve_layers(small:nn.Module, dense, left, clips, **options):
     "Solve the layers of a pruned network in place: one after the other, unless its family has a better way"
-    return repair(small, dense, filters, clips, **options)
+    repair(small, dense, left, clips, **options)
 
 @solve_layers.register
-def _solve_basicvsr(small:BasicVSR, dense, filters, clips, **options):
+def _solve_basicvsr(small:BasicVSR, dense, left, clips, **options):
     "SPyNet first, by `calibration.repair`, if it lost something; then both trunks and the tail"
-    if clips.shape[1] < 2: return repair(small, dense, filters, clips, **options)
-    flow = {name: left for name, left in filters.items() if in_flow(name)}
+    if clips.shape[1] < 2:
+        repair(small, dense, left, clips, **options)
+        return
+    flow = {name: filters for name, filters in left.items() if in_flow(name)}
     if flow and not _same_weights(small.spynet, dense.spynet): repair(small, dense, flow, clips, **options)
-    at = RecurrentRepair(small, dense, filters, clips, **options)
+    at = RecurrentRepair(small, dense, left, clips, **options)
     for name in TRUNKS:
         _solve_trunk(at, name)
         _improve_trunk(at, name)
     _solve_tail(at)
     _improve_all(at)
-    return at.rows
 
 # %% ../nbs/21_repair.ipynb #09000010
 @torch.no_grad()
 def stream_errors(small:BasicVSR, dense:BasicVSR,
-                  filters:dict[str, Iterable[int]],    # which filters of the dense layers `small` still has
+                  left:dict[str, Iterable[int]],       # which filters of the dense layers `small` still has
                   clips:torch.Tensor,                  # (b, t, 3, h, w)
                   name:str='backward_trunk',           # one of `TRUNKS`
                  )->pd.DataFrame:                      # block, mean, largest: over the places of the stream
     "Squared error of the stream after each block, from the dense network's states on, over its mean square"
     ours, theirs = getattr(small, name), getattr(dense, name)
-    left, flows = torch.as_tensor(list(filters[f'{name}.first'])), dense.flows(clips)
+    kept, flows = torch.as_tensor(list(left[f'{name}.first'])), dense.flows(clips)
     wide = trunk_inputs(name, clips, flows, trunk_states(dense, name, clips, flows))
-    narrow = torch.cat([wide[:, :3], wide[:, 3:][:, left]], 1)
+    narrow = torch.cat([wide[:, :3], wide[:, 3:][:, kept]], 1)
     narrow, wide = (F.leaky_relu(through(trunk.first, x), 0.1) for trunk, x in ((ours, narrow), (theirs, wide)))
     rows = []
     for i, (our, their) in enumerate(zip(ours.blocks, theirs.blocks), 1):
         narrow, wide = through(our, narrow), through(their, wide)
-        error, energy = (narrow - wide[:, left]).square().mean(1), wide[:, left].square().mean()
+        error, energy = (narrow - wide[:, kept]).square().mean(1), wide[:, kept].square().mean()
         rows.append((i, (error.mean()/energy).item(), (error.max()/energy).item()))
     return pd.DataFrame(rows, columns=['block', 'mean', 'largest'])
 
 # %% ../nbs/21_repair.ipynb #e2d44108
 @torch.no_grad()
 def state_errors(small:BasicVSR, dense:BasicVSR,
-                 filters:dict[str, Iterable[int]],    # which filters of the dense layers `small` still has
+                 left:dict[str, Iterable[int]],       # which filters of the dense layers `small` still has
                  clips:torch.Tensor,                  # (b, t, 3, h, w)
                  name:str='backward_trunk',           # one of `TRUNKS`
                 )->list[float]:     # by frame in the order of the trunk, over the mean square of the dense state
     "Squared error of the states that a small network has by itself"
-    left, flows = torch.as_tensor(list(filters[f'{name}.first'])), dense.flows(clips)
+    kept, flows = torch.as_tensor(list(left[f'{name}.first'])), dense.flows(clips)
     own, true = (trunk_states(model, name, clips, flows) for model in (small, dense))
-    true = [state[:, left] for state in true]
+    true = [state[:, kept] for state in true]
     return [((a - b).square().mean()/b.square().mean()).item() for a, b in zip(own, true)]
 
 # %% ../nbs/21_repair.ipynb #09000016
@@ -403,14 +412,14 @@ def blend(plain:nn.Module, solved:nn.Module,      # of the same widths
 @torch.no_grad()
 def never_worse(plain:nn.Module, solved:nn.Module,    # before repair and after it
                 dense:nn.Module,
-                watched:list[torch.Tensor],           # see `calibration.wide_clips`; none: all of the repair is taken
+                stress:list[torch.Tensor],           # see `calibration.stress_clips`; none: all of the repair is taken
                )->tuple[nn.Module, float]:            # a copy, and which of `SHARES` it is; 0 where each does harm
-    """Blend back towards `plain` until no third of a watched clip is worse; warns, and returns a copy of `plain`,
+    """Blend back towards `plain` until no third of a stress clip is worse; warns, and returns a copy of `plain`,
     where no share does"""
-    shown = [dense(to_device_of(dense, clip)) for clip in watched]
+    if not stress: return copy.deepcopy(solved), 1.
+    with _in_bfloat16(dense): shown = [dense(to_device_of(dense, clip)) for clip in stress]
     def errors(model):
-        if not watched: return torch.zeros(1)
-        return squared_errors(model, watched, shown).clamp(NEGLIGIBLE, BROKEN)
+        with _in_bfloat16(model): return squared_errors(model, stress, shown).clamp(NEGLIGIBLE, BROKEN)
     before, harmless = errors(plain), []
     for share in SHARES:
         model = blend(plain, solved, share)
@@ -420,22 +429,22 @@ def never_worse(plain:nn.Module, solved:nn.Module,    # before repair and after 
     if harmless:
         _, share, model = min(harmless, key=lambda one: one[:2])      # the larger share of two that are alike
         return model, -share
-    warnings.warn('repair: it makes a watched clip worse however little of it is taken; '
+    warnings.warn('repair: it makes a stress clip worse however little of it is taken; '
                   'the network is left unrepaired.', stacklevel=3)
     return copy.deepcopy(plain), 0.
 
 # %% ../nbs/21_repair.ipynb #de4159f1
 def repair_network(small:nn.Module,                     # pruned, in eval mode; left as it is
                    dense:nn.Module,                     # what it was pruned from, on the same device
-                   filters:dict[str, Iterable[int]],    # as for `calibration.repair`
+                   left:dict[str, Iterable[int]],       # as for `calibration.repair`
                    clips:torch.Tensor,                  # (b, t, 3, h, w), see `calibration_clips`: many small ones
-                   watched:list[torch.Tensor]=(),       # see `calibration.wide_clips`; on these it is judged
+                   stress:list[torch.Tensor]=(),       # see `calibration.stress_clips`; on these it is judged
                    **options,                           # of `calibration.repair`: ridge, seed, alive, per_image, note
                   )->tuple[nn.Module, float]:           # a repaired copy, and the share of the repair in it, 0 to 1
     """Repair a pruned network against the dense one: least squares, gradient descent, then `never_worse`;
     no ground truth is used"""
     small, dense, solved = (copy.deepcopy(model).to(memory_format=torch.channels_last)
                             for model in (small, dense, small))
-    with torch.no_grad(): solve_layers(solved, dense, filters, clips, **options)
-    repaired, share = never_worse(small, solved, dense, list(watched))
+    with torch.no_grad(): solve_layers(solved, dense, left, clips, **options)
+    repaired, share = never_worse(small, solved, dense, list(stress))
     return repaired.to(memory_format=torch.contiguous_format), share

@@ -21,17 +21,17 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from . import checkpoints, cost
-from .calibration import COUNT, FRAMES, SIDE, calibration_clips, wide_clips
+from .calibration import COUNT, FRAMES, SIDE, calibration_clips, stress_clips
 from .catalogue import resolve
 from .criteria import channel_scores, criterion_named
 from .datasets import Pair
 from .evaluation import pairs_at
-from .files import InputError, check_output, replacing, repo_root, write_text
+from .files import InputError, check_output, check_writable, replacing, repo_root, write_text
 from .filters import cut_filters
 from .networks import PARTS, TRUNKS, RecurrentNetwork, to_tensor
 from .training import Teacher, finetune, finetuning_recipe, validation_psnr
 from .weights import Masks
-from .widths import Target, allocate
+from .widths import Target, allocate, check_target
 
 # %% ../nbs/36_shrink.ipynb #8b6a1f50
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def _prune(dense, scores, widths, held_out, note)->tuple[dict, RecurrentNetwork]
 
 def _repair(dense, scores, widths, calibration, pairs, held_out, note)->tuple[dict, RecurrentNetwork]:
     "Phase 'repair'"
-    small, _ = cut_filters(dense, scores, widths, calibration[0], note=note, watched=wide_clips(pairs))
+    small, _ = cut_filters(dense, scores, widths, calibration[0], note=note, stress=stress_clips(pairs))
     return dict(psnr=validation_psnr(small, held_out)), small
 
 # %% ../nbs/36_shrink.ipynb #3c4d5e6f
@@ -229,13 +229,14 @@ def shrink(dense:RecurrentNetwork,             # left as it is
     recipe = finetuning_recipe(iterations, lr, seed, batch) if iterations else finetuning_recipe(seed=seed)
     if min(size) < 1:
         raise InputError(f'size: height and width of a frame, both 1 or more, not {size[0]} x {size[1]}.')
+    parts = PARTS if flow else None
+    check_target(dense, target, parts, torch.empty(1, 3, 3, *size))
     settings = dict(target=str(target), iterations=iterations, lr=lr, size=size, dtype=str(dtype), seed=seed,
                     batch=batch, frames=frames, crop=crop, flow=flow, criterion=criterion,
                     held_out=[p.name for p in held_out], kept=CACHE_VERSION)
     names = ['criterion', 'widths', 'pruning', 'repair', *['fine-tuning']*bool(iterations), 'comparison']
     phase = _Phases(_folder(dense, pairs, settings), names, note)
     calibration = calibration_clips(pairs, COUNT, frames, crop, seed)
-    parts = PARTS if flow else None
     return _shrink(phase, dense, pairs, held_out, target, criterion, calibration, parts, recipe, size, dtype)
 
 # %% ../nbs/36_shrink.ipynb #d7ab2f0d
@@ -250,6 +251,7 @@ def _checked(output, force, *sources)->Path:
     if output.exists() and not force:
         raise InputError(f'{output} exists; choose another name, or replace it with --force.')
     if not output.parent.is_dir(): raise InputError(f'{output.parent}: no such folder; make it first.')
+    check_writable(output)
     return output
 
 def _save(found, output, source, data, *without):

@@ -29,7 +29,7 @@ from safetensors import safe_open
 from torch import nn
 
 from . import checkpoints, cost
-from .calibration import LONG, RIDGE, calibration_clips, wide_clips
+from .calibration import LONG, RIDGE, calibration_clips, stress_clips
 from .catalogue import resolve
 from .cost import Speedup, Timings, costs, environment
 from .criteria import CRITERIA, channel_scores, weight_scores
@@ -38,13 +38,13 @@ from .evaluation import fast_restore
 from .files import InputError, commit, replacing, repo_root, write_text
 from .filters import cut_filters, prune_misaligned, removed_share
 from .groups import groups
-from .networks import PARTS, RecurrentNetwork, restore
+from .networks import PARTS, RecurrentNetwork, has_bfloat16, restore
 from .metrics import bicubic, evaluate, protocol_of
 from .profiles import Files, Line, Profile, Run, experiment_runs, finetune_input, plan_name
 from .pruning_aware import Pressure, PruningAware, View, surgery
 from .records import Options, Record, read_records, write_record
 from .streaming import NotFinite
-from .training import Diverged, Recipe, Teacher, finetuning_recipe, has_bfloat16, train, validation_psnr
+from .training import Diverged, Recipe, Teacher, finetuning_recipe, train, validation_psnr
 from .weights import Gradual, Masks, choose, repair_weights, sensitivity, equal_loss_shares
 from .widths import allocate, uniform_widths
 
@@ -189,7 +189,8 @@ def line_widths(profile:Profile, line:Line, scores:dict)->dict[str, int]:
 def repair_options(profile:Profile)->dict:
     "Options of the repair by `cut_filters` or `surgery`"
     how = profile.calibration
-    return dict(ridge=how.ridge or RIDGE, watched=wide_clips(training_clips(profile)[0], frames=how.watched or LONG))
+    stress = stress_clips(training_clips(profile)[0], frames=how.stress_frames or LONG)
+    return dict(ridge=how.ridge or RIDGE, stress=stress)
 
 # %% ../nbs/42_steps.ipynb #612dfe74
 def prune_line_filters(profile:Profile, line:Line, seed:int=0)->tuple[dict[str, RecurrentNetwork], pd.DataFrame, dict]:
@@ -237,7 +238,7 @@ def prune_line_weights(profile:Profile, line:Line, seed:int=0)->tuple[dict[str, 
     masks(pruned)
     if not line.repair: return dict(pruned=pruned), masks, {}
     how = repair_options(profile)
-    repaired, share = repair_weights(pruned, dense, masks, clips, how['watched'], how['ridge'])
+    repaired, share = repair_weights(pruned, dense, masks, clips, how['stress'], how['ridge'])
     return dict(pruned=pruned, repaired=repaired), masks, dict(ridge=how['ridge'] if share else None, share=share)
 
 # %% ../nbs/42_steps.ipynb #13a32958
@@ -293,11 +294,11 @@ def run_prune(profile:Profile, run:Run)->tuple[list[Record], Masks|pd.DataFrame]
     return score_stages(profile, run, networks, started, removed_share(report), env, about), report
 
 # %% ../nbs/42_steps.ipynb #a68e7ba2
-def _recipe(profile:Profile, lr:float, iterations:int, seed:int, stream:int=1)->Recipe:
-    "The fine-tuning recipe of the profile; another stream sees other crops"
+def _recipe(profile:Profile, lr:float, iterations:int, seed:int, sequence:int=1)->Recipe:
+    "The fine-tuning recipe of the profile; another sequence has other crops"
     how = profile.finetuning
     recipe = finetuning_recipe(iterations, lr, seed, how.batch, how.frames, how.size, how.flow_scale)
-    return recipe if stream == 1 else replace(recipe, stream=stream)
+    return recipe if sequence == 1 else replace(recipe, sequence=sequence)
 
 def _state_key(about, digest, model)->str:
     key = hashlib.sha256(json.dumps([about, digest]).encode())

@@ -91,7 +91,7 @@ class _Borders:
     folder: Path
     scene: int = 0         # its first frame
     bytes: int = 0         # on disk now
-    most: int = 0          # on disk at one time, at most
+    peak: int = 0          # most of them on disk at one time
 
     def path(self, level, i): return self.folder/f'border-{self.scene}-{level}-{i}.npy'
     def has(self, level, frames): return all(self.path(level, i).exists() for i in frames)
@@ -100,7 +100,7 @@ class _Borders:
     def keep(self, level, i, state):
         _save_state(state, self.path(level, i))
         self.bytes += state.numel()*4
-        self.most = max(self.most, self.bytes)
+        self.peak = max(self.peak, self.bytes)
 
     def drop(self, level, i):
         self.bytes = max(self.bytes - self.path(level, i).stat().st_size, 0)
@@ -342,7 +342,7 @@ def _upscaled(model, clip, starts, options, cost, folder=None, done=0, state=Non
             for frame in _frames_of(scene, options['look_ahead'], max(done - start, 0), state):
                 cost.frames += 1
                 cost.backward_steps = steps_before + scene.steps
-                cost.disk = max(cost.disk, borders.most)
+                cost.disk = max(cost.disk, borders.peak)
                 cost.in_float32 = len(network.repeated)
                 yield to_frames(frame[:, None], getattr(clip, 'dtype', np.uint8))[0]
 

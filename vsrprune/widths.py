@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COUNTED', 'ALLOCATIONS', 'PROMISING', 'Target', 'corner', 'group_table', 'uniform_widths', 'global_widths',
-           'nearest_widths', 'allocate']
+           'nearest_widths', 'check_target', 'allocate']
 
 # %% ../nbs/24_widths.ipynb #5f67e6aa
 import re
@@ -20,19 +20,19 @@ from torch import nn
 
 from .cost import compare_latency, latency, layer_calls, Timings
 from .files import InputError
-from .groups import chosen_groups, Group, remove_traced, TracedNetwork
+from .groups import chosen_groups, Group, kernel_taps, remove_traced, TracedNetwork
 from .networks import in_flow
 
 # %% ../nbs/24_widths.ipynb #930acbd9
 def _read_amount(item, text)->tuple[str, float]:
-    "A measure of a target and how much of it, such as ('macs', 0.5)"
+    "A measure of a target and how much of it, such as ('macs', 0.5) or ('latency_ms', 800)"
     match = re.fullmatch(r'(macs|latency)=([0-9.]+)(ms)?', item)
     try: measure, amount = match[1], float(match[2])
     except (TypeError, ValueError):
         raise InputError("target: 'macs=0.5' or 'latency=0.5' (of the dense network's) or 'latency=800ms' (per frame) "
                          f"is expected, got '{text}'.") from None
-    in_ms = match[3] is not None
-    valid = (measure == 'latency' and amount > 1) if in_ms else 0 < amount < 1
+    if match[3]: measure += '_ms'
+    valid = {'macs': 0 < amount < 1, 'latency': 0 < amount < 1, 'latency_ms': amount > 1}.get(measure, False)
     if not valid:
         raise InputError('target: a share lies between 0 and 1, milliseconds are more than 1 and of latency, '
                          f"got '{text}'.")
@@ -43,26 +43,28 @@ def _read_amount(item, text)->tuple[str, float]:
 class Target:
     "What a network may cost: MACs, time, or both"
     macs: float|None = None        # share of the dense network's, SPyNet's not counted
-    latency: float|None = None     # share of the dense network's, SPyNet included; milliseconds per frame if above 1
+    latency: float|None = None     # share of the dense network's, SPyNet included
+    latency_ms: float|None = None  # or milliseconds per frame
 
     @classmethod
     def parse(cls, text):      # 'macs=0.5', 'latency=0.5', 'latency=800ms', 'macs=0.5,latency=0.6'
         "Read a target as it is typed; `InputError` for anything else"
         if isinstance(text, cls): return text
-        amounts = {}
-        for item in str(text).split(','):
-            measure, amount = _read_amount(item.strip(), text)
-            if measure in amounts: raise InputError(f"target: '{text}' names {measure} twice.")
-            amounts[measure] = amount
+        items = str(text).split(',')
+        amounts = dict(_read_amount(item.strip(), text) for item in items)
+        if len(amounts) < len(items) or {'latency', 'latency_ms'} <= set(amounts):
+            raise InputError(f"target: '{text}' names one measure twice.")
         return cls(**amounts)
 
     @property
-    def amounts(self)->dict[str, float]:
-        "What is asked for, by measure"
-        return {measure: amount for measure, amount in vars(self).items() if amount}
+    def is_timed(self)->bool: return bool(self.latency or self.latency_ms)
 
     def __str__(self):
-        return ','.join(f'{measure}={amount:g}' + 'ms'*(amount > 1) for measure, amount in self.amounts.items())
+        asked = []
+        if self.macs: asked.append(f'macs={self.macs:g}')
+        if self.latency: asked.append(f'latency={self.latency:g}')
+        if self.latency_ms: asked.append(f'latency={self.latency_ms:g}ms')
+        return ','.join(asked)
 
 # %% ../nbs/24_widths.ipynb #99ec81c2
 COUNTED = (1, 3, 3, 180, 320)      # clip that costs are given for, per frame
@@ -71,7 +73,6 @@ def corner(example:torch.Tensor|None)->torch.Tensor|None:
     "A corner of a clip, enough to trace a network with"
     return None if example is None else example[..., :16, :16]
 
-def _taps(conv)->int: return conv.kernel_size[0]*conv.kernel_size[1]
 
 def _touched(*found)->list[str]:
     "The layers that write or read any of these groups"
@@ -91,7 +92,7 @@ def _macs_per_pair(cost_model)->dict[str, float]:
     def per_pair(layer, calls):
         # a long clip has as many pairs of neighbours as frames
         frames = cost_model.frames - 1 if in_flow(layer) else cost_model.frames
-        return _taps(cost_model.layers[layer])*sum(n*h*w for n, h, w in calls)/frames
+        return kernel_taps(cost_model.layers[layer])*sum(n*h*w for n, h, w in calls)/frames
     return {layer: per_pair(layer, calls) for layer, calls in cost_model.calls.items()}
 
 # %% ../nbs/24_widths.ipynb #3ef62f6d
@@ -162,7 +163,7 @@ def _channel_cost(cost_model, group)->dict[str, float]:
 
     def params(widths):
         shapes = {layer: cost_model.shape(layer, widths) for layer in touched}
-        return sum(a*b*_taps(cost_model.layers[layer]) + b for layer, (a, b) in shapes.items())
+        return sum(a*b*kernel_taps(cost_model.layers[layer]) + b for layer, (a, b) in shapes.items())
 
     def macs(widths): return cost_model.macs(widths, touched, flow=True)
 
@@ -318,6 +319,23 @@ def _within(cost_model, found, scores, allocation, step, goals)->dict[str, int]|
     if cost(widths_at(most)) > 1.01: return None
     return nearest_widths(widths_at, most, cost, 1)
 
+# %% ../nbs/24_widths.ipynb #14c294ea
+def _out_of_reach(target)->str:
+    return f'target: {target} is less than what the narrowest widths cost; ask for more, or prune more parts.'
+
+def check_target(model:nn.Module,
+                 target:Target,
+                 parts:tuple|None=None,               # parts to prune, as for `prune_filters`
+                 example:torch.Tensor|None=None,      # as for `allocate`
+                 step:int=8,                          # likewise
+                )->None:
+    "`InputError` if the narrowest network costs more MACs than a target; asked before channels are scored"
+    traced = TracedNetwork(model, corner(example))
+    cost_model = _CostModel(traced, example)
+    narrowest = {g.name: _choices(g, step)[-1] for g in chosen_groups(traced.groups, parts)}
+    share = cost_model.macs(cost_model.dense | narrowest)/cost_model.macs(cost_model.dense)
+    if target.macs and share > target.macs: raise InputError(_out_of_reach(target))
+
 # %% ../nbs/24_widths.ipynb #81dfacec
 def _network_of_widths(model, widths, example)->nn.Module:
     "A network of these widths, to be timed: which channels it has does not matter for that"
@@ -326,7 +344,8 @@ def _network_of_widths(model, widths, example)->nn.Module:
 
 def _shares_of_dense(target, dense_ms)->dict[str, float]:
     "A target as shares of the dense network's costs; `InputError` if the network is as fast as asked for"
-    shares = {measure: amount/dense_ms if amount > 1 else amount for measure, amount in target.amounts.items()}
+    shares = dict(latency=target.latency or target.latency_ms/dense_ms)
+    if target.macs: shares |= dict(macs=target.macs)
     if shares['latency'] >= 1: raise InputError(f'target: {target}: the network takes {dense_ms:.0f} ms as it is.')
     return shares
 
@@ -385,11 +404,10 @@ def allocate(model:nn.Module,                     # left as it is
     cost_model = _CostModel(traced, example, timings)
     within = partial(_within, cost_model, chosen_groups(traced.groups, parts), scores, allocation, step)
     def within_time(aim): return within(_macs_goal(cost_model, target) | dict(ms=aim*cost_model.ms(cost_model.dense)))
-    if target.latency: found = _timed(model, cost_model, target, within_time, example, timings, say)
+    if target.is_timed: found = _timed(model, cost_model, target, within_time, example, timings, say)
     else: found = _counted(cost_model, target, within)
     timings.keep()
     widths, reached, missed = found
-    if widths is None: raise InputError(f'target: {target} is less than what the narrowest widths cost; '
-                                        'ask for more, or prune more parts.')
+    if widths is None: raise InputError(_out_of_reach(target))
     if missed > 0.01: warnings.warn(_missed_by(target, reached), stacklevel=2)
     return widths, reached

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TOGETHER', 'HARSH', 'NOISE', 'FARTHER', 'SOLVED', 'TAIL', 'TAIL_LAYERS', 'STEPS', 'RATE', 'WORK', 'LAST_STEPS',
-           'LAST_RATE', 'BATCH', 'AFRESH', 'COARSE', 'HELD', 'STATES', 'SHARES', 'BROKEN', 'trunk_order',
+           'LAST_RATE', 'BATCH', 'EPOCHS', 'AFRESH', 'COARSE', 'HELD', 'STATES', 'SHARES', 'BROKEN', 'trunk_order',
            'trunk_states', 'trunk_inputs', 'through', 'toward', 'long_states', 'harsher', 'RecurrentRepair',
            'solve_layers', 'stream_errors', 'state_errors', 'blend', 'never_worse', 'repair_network']
 
@@ -245,6 +245,7 @@ STEPS, RATE = 400, 3e-4         # of gradient descent in a trunk, at most
 WORK = 75                       # at most so many steps times the share of the weights that are gone
 LAST_STEPS, LAST_RATE = 120, 1e-4      # of the one of all layers
 BATCH = 8                       # images in a step
+EPOCHS = 25                     # times that a descent goes through the images, at most: few would be learned by heart
 AFRESH = 80                     # steps after which the small network's own states are computed again
 COARSE = 0.01                   # relative error above which bfloat16 is precise enough for a descent
 HELD = 4                        # one image in this many decides whether a descent is kept
@@ -274,16 +275,19 @@ def _descend(at:RecurrentRepair, layers:list[str], loss:Callable, inputs:Callabl
 def _improve(at:RecurrentRepair, layers:list[str],
              loss:Callable,       # of what is read and of the images drawn
              inputs:Callable,     # gives what is read
-             *descent,            # steps, rate, what
+             steps:int,           # fewer where images are few
+             *descent,            # rate, what
             ):
     "`_descend` on layers, taken back where it does not make the loss of held images less"
     weights = [p for name in layers for p in at.small.get_submodule(name).parameters()]
-    read, held = inputs(), torch.arange(0, at.x.shape[:2].numel(), HELD).split(BATCH)
+    images = at.x.shape[:2].numel()
+    read, held = inputs(), torch.arange(0, images, HELD).split(BATCH)
+    steps = min(steps, EPOCHS*images//BATCH)
     def error(): return torch.stack([loss(read, drawn) for drawn in held]).mean().item()
     learns, begin, before = [p.requires_grad for p in weights], [p.clone() for p in weights], error()
     if not weights or not 1e-8 < before < math.inf: return      # nothing to gain, or nothing to begin with
     for p in weights: p.requires_grad_(True)
-    with _in_bfloat16(at.small, before > COARSE): _descend(at, layers, loss, inputs, read, *descent)
+    with _in_bfloat16(at.small, before > COARSE): _descend(at, layers, loss, inputs, read, steps, *descent)
     for p, learned in zip(weights, learns):
         p.requires_grad_(learned)
         p.grad = None

@@ -408,7 +408,7 @@ def open_clip(path:str|Path,   # a folder of images, one image, or a video file
     path = Path(path)
     if path.is_dir(): return FolderClip(path, _image_files(path))
     if not path.exists(): raise InputError(f'{path} does not exist')
-    if not path.is_file(): raise InputError(f'{path} is neither a file nor a folder, such as a pipe; save it as a file')
+    if not path.is_file(): raise InputError(f'{path} is neither a file nor a folder but, say, a pipe; give a file')
     return FolderClip(path, [path]) if path.suffix.lower() in IMAGES else VideoClip(path, whole, deep)
 
 # %% ../nbs/01_frames.ipynb #c0c9c012

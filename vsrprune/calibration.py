@@ -349,11 +349,11 @@ def _stress_clip(pair, frames, side, contrast)->torch.Tensor:
 
 # %% ../nbs/20_calibration.ipynb #85d79bfe
 def stress_clips(pairs:list[Pair],    # of the training side
-               count:int=3,         # of clips, evenly spaced among them
-               frames:int=LONG,     # of each, played back and forth; the first has `LONGER` times as many
-               side:int=WIDE,       # low-resolution pixels; of a larger frame the middle
-               contrast:float=CONTRAST,     # times that of the clip, about middle grey
-              )->list[torch.Tensor]:# each (1, frames, 3, h, w) float32 in [0, 1]; the first has half the side
+                 count:int=3,         # of clips, evenly spaced among them
+                 frames:int=LONG,     # of each, played back and forth; the first has `LONGER` times as many
+                 side:int=WIDE,       # low-resolution pixels; of a larger frame the middle
+                 contrast:float=CONTRAST,     # times that of the clip, about middle grey
+                )->list[torch.Tensor]:# each (1, frames, 3, h, w) float32 in [0, 1]; the first has half the side
     """Low-resolution clips as large, long and harsh as repair is judged on: edges as hard as these are rare,
     and what they do within some frames, others do after many"""
     chosen = evenly(pairs, count)

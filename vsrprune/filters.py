@@ -69,7 +69,7 @@ def cut_filters(model:nn.Module,                     # in eval mode; left as it 
                 example:torch.Tensor|None=None,      # as for `groups`
                 note:Callable|None=None,             # called with the name of each layer that was repaired
                 ridge:float=RIDGE,                   # of repair, see `repair.repair_network`
-                stress:list|None=None,              # likewise, of `calibration.stress_clips`; default those in `lq`
+                stress:list|None=None,               # likewise, of `calibration.stress_clips`; default those in `lq`
                )->tuple[nn.Module, pd.DataFrame]:
     """A smaller copy without the channels of least score, and the report: one row per group and per fixed layer with
     group, part ('' in a network of no family), width (before), removed (channels), filters (before),
@@ -110,7 +110,7 @@ def prune_filters(model:nn.Module,               # a network of Conv2d, in eval 
                   widths:str='uniform',          # how they are chosen, one of `ALLOCATIONS`
                   clips:tuple|None=None,         # (lq, gt) of `calibration_clips`, for repair and some criteria
                   repair:bool=False,             # let what is left make up for what goes, see `repair.repair_network`
-                  stress:list|None=None,        # as for `cut_filters`
+                  stress:list|None=None,         # as for `cut_filters`
                   seed:int=0,                    # of `random`
                   timings:Timings|None=None,     # as for `allocate`
                   example:torch.Tensor|None=None,# likewise

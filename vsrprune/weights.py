@@ -250,7 +250,7 @@ def repair_weights(pruned:nn.Module,                # with zeros, in eval mode; 
                    dense:nn.Module,                 # what it was pruned from
                    masks:Masks,
                    clips:torch.Tensor,              # low resolution (b, t, 3, h, w), of `calibration_clips`
-                   stress:list[torch.Tensor]=(),   # of `stress_clips`: on these the repaired network is judged
+                   stress:list[torch.Tensor]=(),    # of `stress_clips`: on these the repaired network is judged
                    ridge:float=RIDGE,               # lambda
                    seed:int=0,
                    note:Callable|None=None,         # called with each layer's name

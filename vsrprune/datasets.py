@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['STILLS', 'TURN', 'ZOOM', 'PARALLAX', 'SHARP', 'NEAREST', 'BENCHMARKS', 'MOVIES', 'CACHE_VERSION', 'Pair', 'evenly',
            'Still', 'camera_path', 'film', 'stills', 'many_stills', 'Benchmark', 'data_root', 'benchmark_folders',
-           'clips_under', 'clip_pairs', 'clips', 'cached_frames', 'mirrored', 'Crops', 'KnownFlows']
+           'clips_under', 'clip_pairs', 'clips', 'cached_frames', 'mirrored', 'middle', 'Crops', 'KnownFlows']
 
 # %% ../nbs/03_datasets.ipynb #f2a99877
 import hashlib
@@ -428,6 +428,15 @@ def mirrored(start:int, length:int, clip_frames:int)->np.ndarray:
     period = max(2*(clip_frames - 1), 1)
     i = (start + np.arange(length)) % period
     return np.where(i < clip_frames, i, period - i)
+
+# %% ../nbs/03_datasets.ipynb #c41d0e71
+def middle(frames:np.ndarray,   # (t, h, w, 3)
+           side:int,            # low-resolution pixels
+           scale:int=1,         # 4 for frames four times as large
+          )->np.ndarray:        # (t, scale*side, scale*side, 3); where frames are smaller, all of them
+    "The middle of frames; that of both sides of a pair shows the same"
+    top, left = (scale*(max(n//scale - side, 0)//2) for n in frames.shape[1:3])
+    return frames[:, top:top + scale*side, left:left + scale*side]
 
 # %% ../nbs/03_datasets.ipynb #9fffb2bb
 class _Draw(NamedTuple):

@@ -160,9 +160,9 @@ class RecurrentNetwork(PlannedNetwork):
 
 # %% ../nbs/11_networks.ipynb #3ac4500b
 def to_tensor(clip:np.ndarray)->torch.Tensor:
-    "(t, h, w, 3) uint8 or uint16 to (1, t, 3, h, w) float32 in [0, 1]; `InputError` for other dtypes"
-    if not isinstance(clip, np.ndarray) or clip.dtype not in (np.uint8, np.uint16):
-        raise InputError(f'a clip is a NumPy array of uint8 or uint16, not {type(clip).__name__} of {clip.dtype}.')
+    "(t, h, w, 3) uint8 or uint16 to (1, t, 3, h, w) float32 in [0, 1]; `InputError` for anything else"
+    kind = clip.dtype.name if isinstance(clip, np.ndarray) else type(clip).__name__
+    if kind not in ('uint8', 'uint16'): raise InputError(f'a clip is a NumPy array of uint8 or uint16, not {kind}.')
     frames = torch.from_numpy(np.ascontiguousarray(clip)).permute(0, 3, 1, 2)
     return frames[None].float()/np.iinfo(clip.dtype).max
 

@@ -201,7 +201,7 @@ def _shrink(phase, dense, pairs, held_out, target, criterion, calibration, parts
                   psnr=tuned['psnr'], held_out=tuple(p.name for p in held_out), seconds=phase.seconds)
 
 # %% ../nbs/36_shrink.ipynb #1d2e3f40
-CACHE_VERSION = 4     # raise it when the same settings would find something else: then nothing kept before is read
+CACHE_VERSION = 5     # raise it when the same settings would find something else: then nothing kept before is read
 
 def shrink(dense:RecurrentNetwork,             # left as it is
            pairs:list[Pair],                   # clips for calibration and training

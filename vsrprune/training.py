@@ -34,7 +34,7 @@ with warnings.catch_warnings():     # Accelerate asks for tqdm's notebook widget
 # %% ../nbs/27_training.ipynb #7a2bfa28
 from .networks import TRUNKS, RecurrentNetwork, has_bfloat16, in_flow, restore
 from .cost import keep_memory
-from .datasets import Crops, KnownFlows, Pair, mirrored
+from .datasets import Crops, KnownFlows, Pair, middle, mirrored
 from .files import InputError, replacing
 from .frames import open_clip
 from .metrics import psnr
@@ -459,26 +459,21 @@ def finetune(model, crops_of:list[Pair], recipe:Recipe|None=None, **options)->pd
     return train(model, recipe.crops(crops_of), recipe, **options)
 
 # %% ../nbs/27_training.ipynb #12ead9c7
-VALIDATION_FRAMES, VALIDATION_SIDE = 30, 96     # of a clip that is scored, played back and forth; pixels of its middle
-
-def _middle(frames, side):
-    "The middle of frames (t, h, w, 3)"
-    top, left = (max(n - side, 0)//2 for n in frames.shape[1:3])
-    return frames[:, top:top + side, left:left + side]
+VALIDATION_FRAMES, VALIDATION_SIDE = 30, 96     # what is scored of a clip: frames, and side of their middle
 
 def validation_psnr(model,                         # in eval mode
                     pairs:list[Pair],              # held out of training
                     frames:int=VALIDATION_FRAMES,  # of each clip, which is played back and forth
                     side:int=VALIDATION_SIDE,      # of the middle that is scored, low-resolution pixels
                    )->float:                       # dB
-    """Mean over clips of the mean PSNR of the middle of their frames, in RGB. Clips are played back and forth, for
-    errors of the recurrence may take tens of frames to grow"""
+    """Mean over clips of the mean PSNR of the middle of their frames, in RGB. Clips are played back and forth, because
+    errors of a recurrence may take tens of frames to grow"""
     scores = []
     for pair in pairs:
         lq, gt = pair.lq(), pair.gt()
         order = mirrored(0, frames, len(lq))
-        restored = restore(model, _middle(lq, side)[order])
-        scores.append(psnr(restored, _middle(gt, 4*side)[order]).mean())
+        restored = restore(model, middle(lq, side)[order])
+        scores.append(psnr(restored, middle(gt, side, scale=4)[order]).mean())
     return float(np.mean(scores))
 
 # %% ../nbs/27_training.ipynb #20d8e429

@@ -92,9 +92,9 @@ def test_it_is_finetuned_with_a_teacher(net, pairs):
     small, report = prune_filters(net, 0.3)
     before = small(torch.ones(1, 3, 3, 16, 16))
     left = report.set_index('group').left
-    with Teacher(net, small, {trunk: left[layer] for trunk, layer in net.state_layers.items()}) as teacher:
-        recipe = finetuning_recipe(3, batch=1, frames=3, size=16)
-        curve = finetune(small, pairs, recipe, penalties=[teacher], progress=False)
+    teacher = Teacher(net, small, {trunk: left[layer] for trunk, layer in net.state_layers.items()})
+    recipe = finetuning_recipe(3, batch=1, frames=3, size=16)
+    curve = finetune(small, pairs, recipe, teacher=teacher, progress=False)
     assert len(curve) == 3 and difference(small(torch.ones(1, 3, 3, 16, 16)), before) > 0
 
 

@@ -11,7 +11,6 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -152,8 +151,8 @@ def _repair(dense, scores, widths, calibration, pairs, held_out, note)->tuple[di
 def _finetune(dense, small, left, pairs, held_out, recipe, state, show_bar, note)->tuple[dict, RecurrentNetwork]:
     "Phase 'fine-tuning', which keeps its own state while it runs"
     note(f'{recipe.iterations:,} iterations')
-    with Teacher(dense, small, {name: left[dense.state_layers[name]] for name in TRUNKS}) as teacher:
-        finetune(small, pairs, recipe, state=state, progress=show_bar and 'fine-tuning', penalties=[teacher])
+    teacher = Teacher(dense, small, {name: left[dense.state_layers[name]] for name in TRUNKS})
+    finetune(small, pairs, teacher.recipe(recipe), state=state, progress=show_bar and 'fine-tuning', teacher=teacher)
     return dict(psnr=validation_psnr(small, held_out)), small
 
 # %% ../nbs/36_shrink.ipynb #4d5e6f70
@@ -201,7 +200,7 @@ def _shrink(phase, dense, pairs, held_out, target, criterion, calibration, parts
                   psnr=tuned['psnr'], held_out=tuple(p.name for p in held_out), seconds=phase.seconds)
 
 # %% ../nbs/36_shrink.ipynb #1d2e3f40
-CACHE_VERSION = 5     # raise it when the same settings would find something else: then nothing kept before is read
+CACHE_VERSION = 6     # raise it when the same settings would find something else: then nothing kept before is read
 
 def shrink(dense:RecurrentNetwork,             # left as it is
            pairs:list[Pair],                   # clips for calibration and training
@@ -304,7 +303,7 @@ class Tuned:
 def finetune_file(model:str|Path,            # a checkpoint of any layout, or a name of the catalogue
                   data:str,                  # 'stills' or a path of clips; every tenth is held out
                   output:Path,
-                  teacher:str|Path|None=None,      # likewise; the student learns from its output too
+                  teacher:str|Path|None=None,      # likewise; the student learns from its output, not from the ground truth
                   iterations:int=1000,
                   lr:float=2e-4,
                   seed:int=0,
@@ -316,14 +315,14 @@ def finetune_file(model:str|Path,            # a checkpoint of any layout, or a 
     output = _checked(output, force, model, teacher)
     student, dense = checkpoints.load_network(model), checkpoints.load_network(teacher) if teacher else None
     pairs, held_out = pairs_at(data, split='train'), pairs_at(data, split='validation')
-    recipe = finetuning_recipe(iterations, lr, seed, batch)
+    teaching, recipe = Teacher.of(dense, student) if dense else None, finetuning_recipe(iterations, lr, seed, batch)
+    if teaching: recipe = teaching.recipe(recipe)
     settings = dict(finetuned=asdict(recipe), teacher=checkpoints.sha256(teacher) if teacher else teacher)
     state = _folder(student, pairs, settings)/'training.pt'
     masks, psnr_before = Masks.of(student), validation_psnr(student, held_out)
     if note: note(f'fine-tuning on {len(pairs)} clips; {psnr_before:.2f} dB before')
-    with Teacher.of(dense, student) if dense else nullcontext() as penalty:
-        finetune(student, pairs, recipe, callbacks=[masks], state=state, progress=note is not None and 'fine-tuning',
-                 penalties=[penalty] if penalty else [])
+    finetune(student, pairs, recipe, callbacks=[masks], state=state, progress=note is not None and 'fine-tuning',
+             teacher=teaching)
     names, teacher_name = tuple(p.name for p in held_out), Path(teacher).name if teacher else ''
     found = Tuned(student, iterations, psnr_before, validation_psnr(student, held_out), names, teacher_name)
     _save(found, output, model, data)

@@ -18,7 +18,6 @@ import hashlib
 import json
 import time
 import warnings
-from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -308,14 +307,14 @@ def _state_key(about, digest, model)->str:
 def _train(model, profile, name, recipe, callbacks=(), progress=False, teacher=None, aware=None)->tuple:
     "Train, resuming if interrupted: (curve, what the record says about the training)"
     pairs, used = training_clips(profile)
+    if teacher: recipe = teacher.recipe(recipe)
     crops = recipe.crops(pairs)
     about = asdict(recipe) | dict(clips=len(pairs), data=used)
-    if teacher: about |= dict(teacher=dict(output=teacher.output, states=teacher.states))
+    if teacher: about |= dict(teacher=dict(output=teacher.output, states=teacher.states, ground_truth=0))
     if aware: about |= dict(aware=aware.about)
     state = profile.folder/'states'/f'{name}-{_state_key(about, crops.digest, model)}.pt'
-    penalties = [penalty for penalty in (teacher, aware) if penalty]
-    with teacher or nullcontext():
-        history = train(model, crops, recipe, callbacks, state, progress=progress and name, penalties=penalties)
+    history = train(model, crops, recipe, callbacks, state, progress=progress and name, teacher=teacher,
+                    penalties=[aware] if aware else [])
     with replacing(profile.folder/'curves'/f'{name}.csv') as tmp: history.to_csv(tmp, index=False)
     return history, about
 

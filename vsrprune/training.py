@@ -15,7 +15,8 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -304,9 +305,10 @@ def _unwrap(accelerator, wrapped, network):
 # %% ../nbs/27_training.ipynb #cf9a24a9
 class _Run:
     "What a training holds: network, average, optimizer, device, and what it was asked to call"
-    def __init__(self, network, recipe, callbacks, penalties, watch, loss_of):
+    def __init__(self, network, recipe, callbacks, penalties, watch, loss_of, teacher):
         self.network, self.recipe, self.accelerator = network, recipe, _accelerator(recipe)
-        self.callbacks, self.penalties, self.watch, self.loss_of = list(callbacks), penalties, watch, loss_of
+        self.callbacks, self.penalties, self.watch = list(callbacks), penalties, watch
+        self.loss_of, self.teacher = loss_of, teacher
         self.device, self.home = self.accelerator.device, next(network.parameters()).device
         self.main = self.accelerator.is_main_process
         if self.device.type == 'cpu': _prepare_processor()
@@ -340,10 +342,10 @@ class _Run:
 def _losses(run, lq, gt, flows):
     "The loss and the sum of the penalties, of this process's share of a batch"
     def to(x): return x.to(run.device, non_blocking=True)
-    lq = to(lq)
-    out = run.wrapped(lq, tuple(map(to, flows))) if flows else run.wrapped(lq)
-    loss = run.loss_of(out, to(gt))      # Accelerate returns float32 whatever it computes in
+    lq, flows = to(lq), tuple(map(to, flows)) if flows else None
+    out = run.wrapped(lq, flows) if flows else run.wrapped(lq)      # Accelerate returns float32 whatever it computes in
     with run.accelerator.autocast():
+        loss = run.teacher.loss(lq, out, flows) if run.teacher else run.loss_of(out, to(gt))
         added = sum((penalty(run.network, lq, out) for penalty in run.penalties), torch.zeros_like(loss))
     return loss, added
 
@@ -414,26 +416,28 @@ def train(model,                             # a network with a `spynet`; traine
           progress:bool|str=True,            # show a bar; a text names it
           loss_of:Callable=charbonnier,      # (output, target) to a scalar
           penalties:Iterable[Callable]=(),   # each called as penalty(model, lq, output), a scalar added to the loss
+          teacher:'Teacher|None'=None,       # learn from it in place of the ground truth; see below
           watch:Iterable[Callable]=(),       # each called as watch(model, iteration) by one process; changes nothing
           workers:int=1,                     # processes that cut crops ahead of time; 0 for none
          )->pd.DataFrame:                    # iteration, loss, lr
     """Train until the recipe's last iteration, from `state` if it is there; the model is left in eval mode.
     `InputError` for crops or a state of another recipe; `Diverged` where loss or weights are no longer finite"""
     _check_crops(crops, recipe)
-    run = _Run(model, recipe, callbacks, penalties, watch, loss_of)
+    run = _Run(model, recipe, callbacks, penalties, watch, loss_of, teacher)
     state, data, bar = state and Path(state), crops.digest if state else '', _bar(run, progress)
     try:
-        losses = _begin(run, state, data)
-        bar.update(len(losses))
-        for iteration, batch in enumerate(_batches_from(run, crops, len(losses), workers), len(losses)):
-            losses.append(run.step(iteration, *batch))
-            saving = state and (len(losses) % save_every == 0 or len(losses) == recipe.iterations)
-            if saving or len(losses) % 20 == 0 or not math.isfinite(losses[-1]): _check_loss(losses, recipe)
-            _after_step(run, iteration)
-            bar.update()
-            bar.set_postfix(loss=f'{losses[-1]:.4f}', refresh=False)
-            if saving and run.main: _save_state(state, _saved_parts(run), losses, recipe, data)
-        _end(run)
+        with teacher or nullcontext():
+            losses = _begin(run, state, data)
+            bar.update(len(losses))
+            for iteration, batch in enumerate(_batches_from(run, crops, len(losses), workers), len(losses)):
+                losses.append(run.step(iteration, *batch))
+                saving = state and (len(losses) % save_every == 0 or len(losses) == recipe.iterations)
+                if saving or len(losses) % 20 == 0 or not math.isfinite(losses[-1]): _check_loss(losses, recipe)
+                _after_step(run, iteration)
+                bar.update()
+                bar.set_postfix(loss=f'{losses[-1]:.4f}', refresh=False)
+                if saving and run.main: _save_state(state, _saved_parts(run), losses, recipe, data)
+            _end(run)
     except Diverged as e: raise Diverged(f'{e}{_set_good_aside(state) if state and run.main else ""}') from None
     finally:
         bar.close()
@@ -485,6 +489,11 @@ def _record_states(net, states, always)->list:
         return hook
     return [getattr(net, name).register_forward_pre_hook(recorder(name)) for name in TRUNKS]
 
+def _same_weights(one, other)->bool:
+    "Whether two modules have the same parameters"
+    mine, theirs = dict(one.named_parameters()), dict(other.named_parameters())
+    return mine.keys() == theirs.keys() and all(torch.equal(p, theirs[name]) for name, p in mine.items())
+
 def _state_error(student, dense, kept):
     "Mean squared difference of a state from the kept channels of the dense one, relative to the dense mean square"
     dense = dense.float()
@@ -493,19 +502,20 @@ def _state_error(student, dense, kept):
 
 # %% ../nbs/27_training.ipynb #6ffd00c4
 class Teacher:
-    """Distillation: how far a pruned network is from the dense one. A context manager, and inside it one of the
-    `penalties` of `train`; the student must be in train mode"""
+    """Distillation: a loss that says how far a pruned network is from the dense one, for `train`. Inside a `with` it
+    records the states of both; the student must be in train mode"""
     def __init__(self,
                  dense:RecurrentNetwork,            # copied, and never trained
                  student:RecurrentNetwork,          # pruned from it
                  left:dict[str, Iterable[int]],     # channels of the dense stream that the student still has, by trunk
-                 output:float=1.0,                  # weight of the difference of outputs; the ground truth has 1
+                 output:float=1.0,                  # weight of the difference of outputs
                  states:float=0.1,                  # weight of the relative difference of states
                 ):
         self.dense, self.student = copy.deepcopy(dense).eval().requires_grad_(False), student
         self.left = {name: torch.as_tensor(list(channels)) for name, channels in left.items()}
         self.output, self.states = output, states
         self.of_student, self.of_dense = ({name: [] for name in TRUNKS} for _ in range(2))      # states, by trunk
+        self.same_flow = _same_weights(dense.spynet, student.spynet)
 
     @classmethod
     def of(cls, dense:RecurrentNetwork, student:RecurrentNetwork)->'Teacher':
@@ -523,9 +533,14 @@ class Teacher:
     def __exit__(self, *_):
         for hook in self.hooks: hook.remove()
 
-    def __call__(self, model, lq, out):
+    def recipe(self, recipe:Recipe)->Recipe:
+        "The recipe for the student: SPyNet does not learn where it is the teacher's"
+        return replace(recipe, flow_scale=0) if self.same_flow else recipe
+
+    def loss(self, lq, out, flows=None)->torch.Tensor:
+        "Of the student's output for a clip; flows, if known, are those of a student that has the teacher's SPyNet"
         self.dense.to(lq.device)
-        with torch.no_grad(): target = self.dense(lq)
+        with torch.no_grad(): target = self.dense(lq, flows)
         errors = []
         for name, kept in self.left.items():
             # from the second on: the first states are zeros

@@ -10,7 +10,7 @@ PIP   := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constra
 TEX   := apt-get install --no-install-recommends texlive-latex-base texlive-latex-recommended texlive-fonts-recommended latexmk
 # what `make clean` removes, of every profile and besides
 PROFILES    := $(basename $(notdir $(wildcard data/profiles/*.yaml)))
-RUN_FOLDERS := benchmarks curves notebooks plans records scans states timings trials weights
+RUN_FOLDERS := benchmarks curves notebooks plans records scans states timings weights
 MADE        := data/runs/baselines data/runs/cache data/runs/shrink data/runs/timings paper/build .pytest_cache .snakemake build dist \
 	nbs/.ipynb_checkpoints nbs/experiments/.ipynb_checkpoints vsrprune/__pycache__ tests/__pycache__
 

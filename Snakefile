@@ -28,7 +28,7 @@ def command(run):
     if run.step == 'paper': return LATEX.replace('LOG', f'data/runs/{P.name}/latex.log')
     given = [f'profile={P.name}', f'run={run.name}']
     if run.step == 'dense' and CHECKPOINT: given.append(f'checkpoint={Path(CHECKPOINT).resolve()}')
-    if run.step in ('trial', 'aware', 'finetune'): given.append('progress=true')
+    if run.step in ('aware', 'finetune'): given.append('progress=true')
     if COMMITTED and run.step in ('tables', 'figures'): given.append(f'records=data/records/{P.name}')
     return ' '.join([VSRPRUNE, 'notebook', run.step, f'{NOTEBOOKS}/{run.name}.ipynb', *map(shlex.quote, given)])
 

@@ -19,7 +19,7 @@ NOTEBOOKS = sorted(p.relative_to(NBS) for p in NBS.rglob('*.ipynb')
                    if not any(part[0] in '._' for part in p.relative_to(NBS).parts))
 # The smoke report runs the steps of a report. Other experiments write into its folder, and the commands start it:
 # they come after it.
-STEPS = {'dense', 'widths', 'trial', 'prune', 'aware', 'finetune', 'speed', 'tables', 'figures', 'pictures'}
+STEPS = {'dense', 'widths', 'prune', 'aware', 'finetune', 'speed', 'tables', 'figures', 'pictures'}
 EXPERIMENTS = [path for path in NOTEBOOKS if 'experiments' in path.parts and path.stem not in STEPS]
 AFTER_REPORT = [*EXPERIMENTS, Path('50_cli.ipynb')]
 LIBRARY = [path for path in NOTEBOOKS if 'experiments' not in path.parts and path not in AFTER_REPORT]

@@ -38,7 +38,7 @@ def built():
     first = subprocess.Popen(COMMAND, cwd=ROOT, env=os.environ | PATIENT, stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT, start_new_session=True)
     until = time.monotonic() + 1200
-    while not (trained := [*(RUNS/'states').glob('trial-*.pt')]):
+    while not (trained := [*(RUNS/'states').glob('[!.]*.pt')]):
         if first.poll() is not None or time.monotonic() > until: break
         time.sleep(0.1)
     os.killpg(first.pid, signal.SIGKILL)

@@ -27,7 +27,7 @@ from .datasets import Pair, clip_pairs, clips
 from .fast import Fast
 from .files import InputError, replacing
 from .frames import open_clip
-from .metrics import PROTOCOLS, Protocol, Scores, bicubic, evaluate_together, protocol_of, recorded_protocol
+from .metrics import PROTOCOLS, Protocol, Scores, bicubic, evaluate_together, protocol_of
 from .networks import FAMILIES, NetworkPlan, RecurrentNetwork, has_bfloat16, to_frames, to_tensor
 from .resize import check_degradation
 from .streaming import DTYPES, upscale
@@ -84,10 +84,9 @@ def protocol_for(data:str)->str:
 
 def protocol_text(version:str, temporal:bool=True)->str:
     "What the numbers of a record's protocol are, in a line; with or without the warping error"
-    protocol = recorded_protocol(version)
+    protocol = protocol_of(version)
     border = f', without a border of {protocol.border} pixels' if protocol.border else ''
-    flow = {'dis': 'DIS', 'tvl1': 'TV-L1'}[protocol.flow]
-    warping = f'; warping error in grey levels along the flow of {flow} (true: of the ground truth)' if temporal else ''
+    warping = '; warping error in grey levels along the flow of DIS (true: of the ground truth)' if temporal else ''
     return f'PSNR in dB and SSIM of {protocol.channel}{border}{warping}. Protocol {version}.'
 
 # %% ../nbs/35_evaluation.ipynb #pairsat1

@@ -6,7 +6,7 @@
 __all__ = ['SHORT', 'VAL', 'all_rows', 'paper_scope', 'fill_row', 'comparable', 'span', 'claims_table', 'claims_latex',
            'named_sweep', 'row_numbers', 'facts', 'recipe_numbers', 'dense_numbers', 'seeds_text', 'numbers',
            'length_numbers', 'benchmark', 'sparse_numbers', 'upscale_table', 'upscale_latex', 'upscale_numbers',
-           'all_numbers', 'numbers_tex']
+           'all_numbers', 'line_numbers', 'numbers_tex']
 
 # %% ../nbs/45_paper.ipynb #381dd119
 import json
@@ -17,10 +17,10 @@ import pandas as pd
 
 from .files import repo_root
 from .records import Record
-from vsrprune.tables import (
-    COLUMNS, PAPER, ablation_table, absent, aware_table, compare, count, decibel, dense_record, giga, latex_text,
-    lengths_table, paper, plain, printed, select_required, sweep_table, swept, tabular, compared_methods, usual_length,
-    weights_table)
+from .tables import (
+    COLUMNS, PAPER, ablated, ablation_table, absent, aware_table, compare, compared_methods, count, decibel,
+    dense_record, giga, latex_text, lengths_table, paper, plain, printed, select_required, sweep_table, swept, tabular,
+    usual_length, weights_table)
 
 # %% ../nbs/45_paper.ipynb #428dc67d
 def _has(records, method:str)->bool: return any(r.method == method for r in records)
@@ -140,7 +140,8 @@ def _cells(table:pd.DataFrame)->dict[str, str]:
 def row_numbers(records:list[Record])->dict[str, str]:
     "Every row of every table, every column"
     ours = all_rows(records)
-    tables = [ablation_table(records), _named(weights_table(records), 'weights-best')]
+    tables = [_named(weights_table(records), 'weights-best')]
+    if ablated(records): tables.append(ablation_table(records))
     if swept(records): tables.append(named_sweep(records))
     if _has(records, 'pruning_aware'): tables.append(_named(aware_table(records), 'aware-best'))
     values = {}
@@ -179,8 +180,6 @@ def dense_numbers(records:list[Record])->dict[str, str]:
               'dense.bytes': printed(dense.cost.bytes/1e6, 2), 'dense.macs_flow': giga(dense.cost.macs_flow),
               'warp_error_gt': decibel(None if None in flicker else np.mean(flicker))}
     # these two are asked for by \ifknown only
-    if dense.cost.coding == 'xz': values['dense.coding_xz'] = 'yes'
-    if dense.protocol.endswith('-dis'): values['warp_flow.dis'] = 'yes'
     return gains | values
 
 # %% ../nbs/45_paper.ipynb #bd33aa5b
@@ -352,6 +351,10 @@ def all_numbers(records:list[Record])->dict[str, str]:
     values = numbers(records) | length_numbers(records)
     values |= sparse_numbers(benchmark('sparse-cpu')) | sparse_numbers(benchmark('sparse-cuda'))
     return values | upscale_numbers(benchmark('upscale-cpu'), benchmark('upscale-cuda'))
+
+def line_numbers(asked:int, done:int)->dict[str, str]:
+    "How many lines of a profile its report still lacks; nothing where it is complete"
+    return {} if done == asked else {'lines.asked': str(asked), 'lines.missing': str(asked - done)}
 
 VAL = (r'\newcommand{\val}[1]{\ifcsname val@#1\endcsname\csname val@#1\endcsname'
        r'\else\PackageError{vsrprune}{no number is called #1}{}\fi}')

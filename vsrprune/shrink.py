@@ -303,7 +303,7 @@ class Tuned:
 def finetune_file(model:str|Path,            # a checkpoint of any layout, or a name of the catalogue
                   data:str,                  # 'stills' or a path of clips; every tenth is held out
                   output:Path,
-                  teacher:str|Path|None=None,      # likewise; the student learns from its output, not from the ground truth
+                  teacher:str|Path|None=None,      # likewise; its output takes the place of the ground truth
                   iterations:int=1000,
                   lr:float=2e-4,
                   seed:int=0,

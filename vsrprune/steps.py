@@ -7,10 +7,10 @@ __all__ = ['STAGE_ENV', 'PUBLISHED_SIZE', 'training_clips', 'calibration', 'dens
            'dense_network', 'weights_path', 'save_weights', 'measure', 'run_dense', 'parts_pruned', 'plan_path',
            'run_widths', 'line_scores', 'line_widths', 'repair_options', 'prune_line_filters', 'scan_weights',
            'mask_options', 'prune_line_weights', 'line_fields', 'score_stages', 'plan_of_line', 'run_prune',
-           'student_of', 'teacher_for', 'sparsity_callbacks', 'run_trial', 'learning_rate', 'run_finetune',
-           'regularise', 'run_aware', 'speed_path', 'machines', 'timed_names', 'run_speed', 'with_speed',
-           'chosen_records', 'finished_records', 'profile_records', 'restore_committed', 'missing_runs',
-           'trained_iterations', 'evaluated_frames', 'estimate_report']
+           'student_of', 'teacher_for', 'sparsity_callbacks', 'run_finetune', 'regularise', 'run_aware', 'speed_path',
+           'machines', 'timed_names', 'run_speed', 'with_speed', 'chosen_records', 'finished_records',
+           'profile_records', 'restore_committed', 'missing_runs', 'trained_iterations', 'evaluated_frames',
+           'estimate_report']
 
 # %% ../nbs/42_steps.ipynb #e9d05c08
 import copy
@@ -43,7 +43,7 @@ from .profiles import Files, Line, Profile, Run, experiment_runs, finetune_input
 from .pruning_aware import Pressure, PruningAware, View, surgery
 from .records import Options, Record, read_records, write_record
 from .streaming import NotFinite
-from .training import Diverged, Recipe, Teacher, finetuning_recipe, train, validation_psnr
+from .training import Recipe, Teacher, finetuning_recipe, train, validation_psnr
 from .weights import Gradual, Masks, choose, repair_weights, sensitivity, equal_loss_shares
 from .widths import allocate, uniform_widths
 
@@ -293,10 +293,10 @@ def run_prune(profile:Profile, run:Run)->tuple[list[Record], Masks|pd.DataFrame]
     return score_stages(profile, run, networks, started, removed_share(report), env, about), report
 
 # %% ../nbs/42_steps.ipynb #a68e7ba2
-def _recipe(profile:Profile, lr:float, iterations:int, seed:int, sequence:int=1)->Recipe:
+def _recipe(profile:Profile, iterations:int, seed:int, sequence:int=1)->Recipe:
     "The fine-tuning recipe of the profile; another sequence has other crops"
     how = profile.finetuning
-    recipe = finetuning_recipe(iterations, lr, seed, how.batch, how.frames, how.size, how.flow_scale)
+    recipe = finetuning_recipe(iterations, how.lr, seed, how.batch, how.frames, how.size, how.flow_scale)
     return recipe if sequence == 1 else replace(recipe, sequence=sequence)
 
 def _state_key(about, digest, model)->str:
@@ -307,7 +307,7 @@ def _state_key(about, digest, model)->str:
 def _train(model, profile, name, recipe, callbacks=(), progress=False, teacher=None, aware=None)->tuple:
     "Train, resuming if interrupted: (curve, what the record says about the training)"
     pairs, used = training_clips(profile)
-    if teacher: recipe = teacher.recipe(recipe)
+    if teacher and not (aware and profile.flow): recipe = teacher.recipe(recipe)      # else SPyNet is to shrink
     crops = recipe.crops(pairs)
     about = asdict(recipe) | dict(clips=len(pairs), data=used)
     if teacher: about |= dict(teacher=dict(output=teacher.output, states=teacher.states, ground_truth=0))
@@ -350,35 +350,6 @@ def sparsity_callbacks(profile:Profile, line:Line|None, student:RecurrentNetwork
     how = mask_options(profile, line, seed)
     return (Gradual(line.sparsity, max(iterations//2, 1), 20, 0., line.criterion, **how, clips=clips, seed=seed),)
 
-# %% ../nbs/42_steps.ipynb #6fe3f414
-def _line_name(line:Line|None)->str: return line.name if line else 'dense'
-
-def run_trial(profile:Profile, run:Run, progress:bool=False)->dict[str, float]:
-    "Step `trial`: PSNR on validation clips by learning rate; kept in a file"
-    pairs, found, name = training_clips(profile, 'validation')[0], {}, _line_name(run.line)
-    begin, about = student_of(profile, run.line, run.seed, run.iterations)
-    for lr in profile.finetuning.lr:
-        student = copy.deepcopy(begin)
-        recipe = _recipe(profile, lr, profile.finetuning.trial, run.seed)
-        held = sparsity_callbacks(profile, run.line, student, recipe.iterations, run.seed)
-        teacher = teacher_for(profile, run.line, student, about)
-        try: _train(student, profile, f'trial-{name}-{lr:g}', recipe, held, progress, teacher)
-        except Diverged as e: warnings.warn(f'{name}: learning rate {lr:g} is left out: {e}')
-        else: found[f'{lr:g}'] = validation_psnr(student, pairs)
-    if not found:
-        raise InputError(f'profile {profile.name}: {name} diverges with every learning rate; name lower ones.')
-    write_text(json.dumps(found), profile.folder/'trials'/f'{name}.json')
-    return found
-
-def learning_rate(profile:Profile, line:Line|None=None)->tuple[float, dict]:
-    "The learning rate of a line, and the validation PSNR of each that was tried"
-    rates = profile.finetuning.lr
-    if len(rates) == 1: return rates[0], {}
-    path = profile.folder/'trials'/f'{_line_name(line)}.json'
-    if not path.exists(): raise InputError(f'{path} is missing; run the step `trial` of {_line_name(line)} first.')
-    tried = json.loads(path.read_text())
-    return float(max(tried, key=tried.get)), {lr: round(value, 3) for lr, value in tried.items()}
-
 # %% ../nbs/42_steps.ipynb #f9557657
 def _ratio(line, student, about)->float:
     "The share of its weights or of its filters that a network lacks"
@@ -389,13 +360,12 @@ def run_finetune(profile:Profile, run:Run, progress:bool=False)->tuple[Record, p
     "Step `finetune`: fine-tune by the profile's recipe, save, score: (record, curve)"
     started, line = time.perf_counter(), run.line
     student, about = student_of(profile, line, run.seed, run.iterations)
-    lr, tried = learning_rate(profile, line)
     done = run.iterations//2 if line and line.aware else 0
-    recipe = _recipe(profile, lr, run.iterations - done, run.seed, 2 if done else 1)
+    recipe = _recipe(profile, run.iterations - done, run.seed, 2 if done else 1)
     held = sparsity_callbacks(profile, line, student, recipe.iterations, run.seed)
     teacher = teacher_for(profile, line, student, about)
     history, said = _train(student, profile, run.records[0], recipe, held, progress, teacher)
-    said |= dict(lr_tried=tried, validation_psnr=validation_psnr(student, training_clips(profile, 'validation')[0]))
+    said |= dict(validation_psnr=validation_psnr(student, training_clips(profile, 'validation')[0]))
     path = save_weights(student, profile, run.records[0])
     env = dict(training=said) | (plan_of_line(profile, line) if line else {})
     reached = _ratio(line, student, about)
@@ -412,12 +382,11 @@ def regularise(profile:Profile, run:Run, progress:bool=False)->tuple:
     pressure = Pressure(run.iterations, how.alpha, refresh=how.refresh, rate=how.rate)
     aware = PruningAware(model, line_widths(profile, line, {}), pressure, how.form, how.align, scores)
     view = View(aware, lambda network: validation_psnr(network, pairs), max(run.iterations//10, 1))
-    lr, tried = learning_rate(profile)
     name = run.records[0].replace('-repair-', '-')      # with repair after it or without, the training is the same
-    recipe = _recipe(profile, lr, run.iterations, run.seed)
+    recipe = _recipe(profile, run.iterations, run.seed)
     teacher = Teacher.of(dense, model) if line.distill else None
     history, about = _train(model, profile, name, recipe, [aware, view], progress, teacher, aware)
-    return model, aware, view, history, about | dict(lr_tried=tried, view=view.history.round(6).to_dict('list'))
+    return model, aware, view, history, about | dict(view=view.history.round(6).to_dict('list'))
 
 def run_aware(profile:Profile, run:Run, progress:bool=False)->tuple:
     "Step `aware`: (records by stage, curve, `View`, what was removed from each group)"
@@ -472,9 +441,9 @@ def _time_network(profile, dense, path)->dict[str, dict]:
 
 def run_speed(profile:Profile, run:Run|None=None)->dict[str, dict[str, dict]]:
     """Step `speed`: networks with filters removed against the dense one, each plan once,
-    by record name and machine; known times are kept"""
+    of all lines that have been run, by record name and machine; known times are kept"""
     dense, known, found, by_plan = dense_network(profile), _known_times(profile), {}, {}
-    for name in timed_names(profile):
+    for name in timed_names(profile.so_far()):
         path = weights_path(profile, name)
         plan = checkpoints.load(path).plan.to_json() if path.exists() else None
         if _still_known(profile, name, known): found[name] = known[name]
@@ -523,11 +492,11 @@ def chosen_records(records:list[Record])->list[Record]:
 
 # %% ../nbs/42_steps.ipynb #d62198b6
 def finished_records(profile:Profile)->list[Record]:
-    "Records of the profile's runs, those of timed networks with their times; `InputError` where one is missing"
+    "Records of all lines that have been run, those of timed networks with their times; `InputError` where none is"
     timed = speed_path(profile)
     if not timed.exists(): raise InputError(f'{timed} is missing; run the report of this profile first.')
     speed = json.loads(timed.read_text())
-    records = read_records(profile.folder/'records', profile.record_names)
+    records = read_records(profile.folder/'records', profile.so_far().record_names)
     return chosen_records([with_speed(record, speed) for record in records])
 
 def profile_records(profile:Profile,
@@ -535,8 +504,7 @@ def profile_records(profile:Profile,
                    )->list[Record]:
     "All records of a profile that are there, those of timed networks with their times"
     if not folder: return finished_records(profile)
-    there = [name for name in profile.record_names if (Path(folder)/f'{name}.json').is_file()]
-    return read_records(folder, there)
+    return read_records(folder, profile.so_far(Path(folder)).record_names)
 
 # %% ../nbs/42_steps.ipynb #8d91f37e
 def restore_committed(profile:Profile)->list[Record]:     # what was put there
@@ -596,9 +564,8 @@ def _tuned_iterations(run:Run)->int:
 def trained_iterations(profile:Profile)->int:
     "Iterations of all trainings of a report"
     runs = experiment_runs(profile)
-    trials = sum(run.step == 'trial' for run in runs)*len(profile.finetuning.lr)*profile.finetuning.trial
     tuned = sum(_tuned_iterations(run) for run in runs if run.step == 'finetune')
-    return trials + tuned + sum(run.iterations for run in runs if run.step == 'aware')
+    return tuned + sum(run.iterations for run in runs if run.step == 'aware')
 
 def evaluated_frames(profile:Profile)->int:
     "Frames that all networks of a report restore to be scored"
@@ -610,7 +577,7 @@ def evaluated_frames(profile:Profile)->int:
 # %% ../nbs/42_steps.ipynb #3b8d1c1a
 def _time_iteration(profile, model, times)->float:
     how = profile.finetuning
-    recipe = _recipe(profile, how.lr[0], 1, 0)
+    recipe = _recipe(profile, 1, 0)
     crops, trained = recipe.crops(clip_pairs('stills', split='train', frames=how.frames)), copy.deepcopy(model)
     return _seconds(lambda: train(trained, crops, recipe, progress=False, workers=0), times)
 

@@ -241,29 +241,21 @@ column('ssim', 'SSIM', 'before', similarity, lambda r: mean_score(r.stages['prun
 column('ssim_finetuned', 'SSIM', 'fine-tuned', similarity, lambda r: mean_score(r.stages['finetuned'], 'ssim'))
 column('warp_error', '', 'warping error', decibel, lambda r: mean_score(r.last, 'warp_error'))
 column('validation', 'validation clips (dB)', 'PSNR', decibel, lambda r: mean_validation(r.stages['finetuned']))
-column('lr', '', 'rate', plain, lambda r: r.last[0].env.get('training', {}).get('lr', np.nan))
 column('ridge', '', 'lambda', plain, _ridge);
 
 # %% ../nbs/43_tables.ipynb #546416b8
 def _alive(cost)->float: return cost.nonzeros - (cost.nonzeros_flow or 0)
 def _whole(cost)->float: return cost.params - (cost.params_flow or 0)
 
-def _megabytes(r)->float:
-    "Size of the file; nan where it is coded in another way than the dense one's, as sizes do not compare then"
-    same = r.cost.coding == r.dense.cost.coding
-    return r.cost.bytes/1e6 if same or r.options.filters else np.nan
-
 def _of_dense(r)->float:
     "Size of the file as a share of the dense network's, compressed in the same way"
-    dense = r.dense.cost
-    same = r.cost.coding == dense.coding
-    return r.cost.bytes/dense.bytes_compressed if same and dense.bytes_compressed else np.nan
+    return r.cost.bytes/r.dense.cost.bytes_compressed if r.dense.cost.bytes_compressed else np.nan
 
 def _weights_without_flow(r)->float: return np.nan if r.cost.nonzeros_flow is None else _alive(r.cost)
 
 column('zeros', 'zeros (%)', 'all', percent, lambda r: r.last[0].ratio)
 column('zeros_without_flow', 'zeros (%)', 'w/o flow', percent, lambda r: 1 - _alive(r.cost)/_whole(r.cost))
-column('megabytes', 'file', '(MB)', decibel, _megabytes)
+column('megabytes', 'file', '(MB)', decibel, lambda r: r.cost.bytes/1e6)
 column('of_dense', 'file', '(% of dense)', percent, _of_dense)
 column('weights_without_flow', 'weights', 'w/o flow', count, _weights_without_flow)
 column('weights', 'weights', 'with', count, lambda r: r.cost.nonzeros)
@@ -366,7 +358,7 @@ def weights_table(records:list[Record])->pd.DataFrame:
 # %% ../nbs/43_tables.ipynb #61380f04
 AWARE = Table('MACs', 'method',
               ('regularised_drop', 'surgery', 'drop_after', 'drop_after_repair', 'fair_drop', 'spread', 'closed',
-               'validation', 'validation_drop', 'validation_spread', 'validation_closed', 'lr'),
+               'validation', 'validation_drop', 'validation_spread', 'validation_closed'),
               more=('macs_cut', 'psnr_finetuned'), gap='2.5pt')
 
 def _one_shot(records, aware:Result)->list[Result]:

@@ -541,11 +541,8 @@ class Teacher:
         "Of the student's output for a clip; flows, if known, are those of a student that has the teacher's SPyNet"
         self.dense.to(lq.device)
         with torch.no_grad(): target = self.dense(lq, flows)
-        errors = []
-        for name, kept in self.left.items():
-            # from the second on: the first states are zeros
-            pairs = zip(self.of_student[name][1:], self.of_dense[name][1:], strict=True)
-            errors += [_state_error(student, dense, kept) for student, dense in pairs]
+        errors = [_state_error(student, dense, kept) for name, kept in self.left.items()    # first states are zeros
+                  for student, dense in zip(self.of_student[name][1:], self.of_dense[name][1:], strict=True)]
         for states in (*self.of_student.values(), *self.of_dense.values()): states.clear()
         return self.output*charbonnier(out, target.float()) + self.states*sum(errors)/max(len(errors), 1)
 

@@ -158,6 +158,8 @@ def resolve(network:str|Path,         # a name of the catalogue, or a file
             folder:str|Path='',       # where a relative path starts; default the current folder
            )->Path:                   # a file that is there
     "The file of a network, by name or path; `InputError` says what to do if there is none, or if there are two"
+    if not isinstance(network, (str, Path)):
+        raise InputError(f'a network is given by its path or its name, not by {network!r}.')
     path, named = Path(folder)/network, locate(str(network))
     if named is None or isinstance(network, Path):
         if path.is_file(): return path

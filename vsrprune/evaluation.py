@@ -23,7 +23,7 @@ import torch
 from . import checkpoints, cost
 from .catalogue import resolve
 from .cost import Cost, costs
-from .datasets import Pair, clip_pairs, clips
+from .datasets import Pair, clip_pairs, clips, data_root
 from .fast import Fast
 from .files import InputError, replacing
 from .frames import open_clip
@@ -94,7 +94,11 @@ def pairs_at(data:str, frames:int|None=None, split:str='evaluation', kind:str='B
     "Clips by name, or at a path: from here, or under the data root; `kind` is the degradation"
     check_degradation(kind)
     options = dict(frames=frames, split=split, kind=kind)
-    if data not in PROTOCOLS and Path(data).exists(): return clip_pairs(Path(data).resolve(), **options)
+    if data in PROTOCOLS: return clips(data, **options)
+    if Path(data).exists(): return clip_pairs(Path(data).resolve(), **options)
+    if not (data_root()/data).exists():
+        raise InputError(f'{data}: no such file or folder, neither here nor under {data_root()}; '
+                         'give stills, vid4, reds4, a folder of clips or a video.')
     return clips(data, **options)
 
 def shape_of(pair:Pair)->tuple[int, int, int]:

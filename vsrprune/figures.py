@@ -74,7 +74,7 @@ def _draw_comparison(axes, records, kind, column, xlabel):
     "PSNR against a column of a table, before and after fine-tuning: the paper's in one panel, ours in the other"
     table = compare(records, kind)
     curves = table.network.str.rsplit(n=1).str[0].where(table.ratio > 0)
-    names = list(dict.fromkeys(curves[table.source != PAPER].dropna()))
+    names = list(dict.fromkeys(curves[table.source != PAPER].dropna())) or ['best']
     for ax, (source, rows) in zip(axes, table.groupby('source', sort=False)):
         for name, curve in rows.groupby(curves, sort=False):
             shown = name if name in names else names[0]              # the paper's is drawn like the first of ours

@@ -15,7 +15,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from .files import repo_root
+from .files import InputError, repo_root
 from .records import Record
 from .tables import (
     COLUMNS, PAPER, ablated, ablation_table, absent, aware_table, compare, compared_methods, count, decibel,
@@ -210,7 +210,8 @@ def numbers(records:list[Record])->dict[str, str]:
 
 def length_numbers(records:list[Record], cut:str='50')->dict[str, str]:
     "PSNR after so many iterations: 'lengths-uniform-300.psnr', 'lengths-chosen-300.psnr', 'lengths-dense-300.psnr'"
-    if not swept(records): return {}
+    try: compared_methods(records, cut)
+    except InputError: return {}      # not both were run
     names = dict(zip(('dense', *compared_methods(records, cut)), ('dense', 'uniform', 'chosen')))
     table = lengths_table(records, cut)
     return {f'lengths-{names[row.method]}-{row.iterations}.psnr': decibel(row.psnr) for row in table.itertuples()}

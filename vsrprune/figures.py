@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['PRINT_STYLE', 'LOOKS', 'PART_LOOKS', 'METHOD_LOOKS', 'RARE', 'BACKENDS', 'save_figure', 'draw_unstructured',
            'draw_structured', 'draw_ablation', 'front', 'timed_points', 'timed_machines', 'draw_pareto', 'draw_bytes',
-           'draw_lengths', 'draw_aware', 'draw_sensitivity', 'draw_upscale', 'draw_crops']
+           'draw_field', 'draw_lengths', 'draw_aware', 'draw_sensitivity', 'draw_upscale', 'draw_crops']
 
 # %% ../nbs/44_figures.ipynb #3df272c7
+import re
 from itertools import chain, cycle
 from pathlib import Path
 
@@ -17,8 +18,8 @@ import pandas as pd
 from .files import InputError, replacing
 from .records import Record
 from .tables import (
-    ABLATION, PAPER, ablated, ablation_table, aware_table, compare, cut_of, decibel, dense_record, describe,
-    lengths_table, psnr_by_frame, results, swept, compared_methods, weights_table)
+    ABLATION, OURS, PAPER, ablated, ablation_table, aware_table, compare, compared_methods, cut_of, decibel,
+    dense_record, describe, field_table, lengths_table, psnr_by_frame, results, swept, weights_table)
 
 # %% ../nbs/44_figures.ipynb #bc1e48c8
 PRINT_STYLE = {'font.size': 7, 'axes.titlesize': 7, 'axes.labelsize': 7, 'xtick.labelsize': 6.5, 'ytick.labelsize': 6.5,
@@ -189,6 +190,28 @@ def draw_bytes(ax, records:list[Record]):
     ax.set_xlim(left=0)
     ax.margins(y=0.1)
     _draw_legend(ax, 2)
+
+# %% ../nbs/44_figures.ipynb #44field1
+def _family(network:str)->str:
+    "The name of a network without its size"
+    return re.sub(r'(-[\d.]+[kM]|, .*)$', '', network)
+
+def draw_field(ax, records:list[Record]):
+    "PSNR on Vid4 against multiply-accumulates, of networks by others and ours"
+    table = field_table(records)
+    ours = table.source == OURS
+    table['name'] = table.network.map(_family).where(~ours, table.network.str.split(',').str[0] + ', ours')
+    table['giga'] = table.macs.fillna(table.macs_with_flow)/1e9
+    looks = cycle([look | dict(ls='') for look in METHOD_LOOKS])
+    for name, rows in table.dropna(subset='giga').groupby('name', sort=False):
+        look = dict(color='black', marker='*', ls='') if name == 'BasicVSR' else next(looks)
+        if rows.source.iloc[0] == OURS: look = look | dict(ls='-', mec='black')
+        if rows.macs.isna().any(): look = look | dict(mfc='white')
+        ax.plot(rows.giga, rows.last_psnr, label=name, **look)
+    ax.set(xscale='log', xlabel='MACs per frame (G)', ylabel='PSNR on Vid4 (dB)')
+    ax.set_xticks([20, 50, 100, 200, 400], [20, 50, 100, 200, 400])
+    ax.minorticks_off()
+    _draw_legend(ax, 3)
 
 # %% ../nbs/44_figures.ipynb #4577ec54
 def _length_ticks(iterations)->list[int]:

@@ -313,22 +313,22 @@ def _is_plain_half(line)->bool:
     "Whether half of the MACs are removed as is usual: uniform widths, by L1 norm, nothing besides"
     return line == Line(prune='filters', keep_macs=0.5, seeds=line.seeds)
 
-def tables_of(lines:Iterable[Line])->list[str]:
-    "Names of the tables that these lines fill"
-    lines = list(lines)
+def tables_of(settings:Settings)->list[str]:
+    "Names of the tables that the lines of a profile fill"
+    lines = settings.lines
     names = ['unstructured', 'structured', 'claims', 'numbers']
     if any(map(_separates_parts, lines)): names.append('ablation')
-    if any(line.keep_macs for line in lines): names.append('sweep')
+    if any(line.keep_macs for line in lines): names += ['sweep', *['field']*(settings.data == 'vid4')]
     if any(line.prune == 'weights' for line in lines): names.append('weights')
     if any(line.aware for line in lines): names.append('aware')
     return names
 
-def figures_of(lines:Iterable[Line])->list[str]:
-    "Names of the figures that these lines fill"
-    lines = list(lines)
+def figures_of(settings:Settings)->list[str]:
+    "Names of the figures that the lines of a profile fill"
+    lines = settings.lines
     names = ['figure1', 'figure2', 'figure4', 'figure8']
     if any(map(_separates_parts, lines)): names.append('figure5')
-    if any(line.keep_macs for line in lines): names.append('figure6')
+    if any(line.keep_macs for line in lines): names += ['figure6', *['figure11']*(settings.data == 'vid4')]
     if any(map(_is_plain_half, lines)): names.append('figure7')
     if any(line.aware for line in lines): names.append('figure9')
     return names
@@ -347,7 +347,7 @@ def product_runs(settings:Settings, records:list[str], pictures:bool=True)->list
     name = settings.name
     benchmarks = _committed_benchmarks(['upscale-cpu.json', 'upscale-cuda.json'])
     scan = _committed_benchmarks([f'sensitivity-{name}.csv'])
-    table_names, figure_names = tables_of(settings.lines), figures_of(settings.lines)
+    table_names, figure_names = tables_of(settings), figures_of(settings)
     if benchmarks: table_names.append('upscale')
     if scan: figure_names.append('figure10')
     tables = [f'paper/tables/{name}/{table}.tex' for table in table_names]

@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['decibel', 'similarity', 'SCOPES', 'FORM_LABELS', 'COLUMNS', 'SWEEP', 'WEIGHTS', 'AWARE', 'PAPER', 'ORIGINAL',
-           'SCORED', 'ABLATION', 'absent', 'printed', 'count', 'giga', 'percent', 'plain', 'Result', 'records_by_stage',
-           'dense_record', 'select_required', 'results', 'usual_length', 'cut_of', 'describe_weights', 'describe_aware',
-           'describe', 'slug', 'Column', 'column', 'Table', 'frame', 'need', 'swept', 'sweep_table', 'weights_table',
-           'aware_table', 'paper', 'compare', 'original_table', 'psnr_by_frame', 'ablated', 'ablation_table',
-           'compared_methods', 'lengths_table', 'latex_text', 'tabular', 'shown', 'lines_latex', 'original_latex',
+           'SCORED', 'ABLATION', 'FIELD', 'OURS', 'absent', 'printed', 'count', 'giga', 'percent', 'plain', 'Result',
+           'records_by_stage', 'dense_record', 'select_required', 'results', 'usual_length', 'cut_of',
+           'describe_weights', 'describe_aware', 'describe', 'slug', 'Column', 'column', 'Table', 'frame', 'need',
+           'swept', 'sweep_table', 'weights_table', 'aware_table', 'paper', 'compare', 'original_table',
+           'psnr_by_frame', 'ablated', 'ablation_table', 'published', 'field_table', 'compared_methods',
+           'lengths_table', 'latex_text', 'tabular', 'shown', 'lines_latex', 'original_latex', 'field_latex',
            'ablation_latex']
 
 # %% ../nbs/43_tables.ipynb #d1f422a3
@@ -550,6 +551,44 @@ def _ablation_row(part:str, ratio:float, runs:list[Record])->dict:
     key = f'ablation-{part}-{_percent(ratio)}'
     return dict(key=key, part=ABLATION[part], ratio=ratio) | scores | _sizes(runs[0].cost)
 
+# %% ../nbs/43_tables.ipynb #43field1
+def _hours(r)->float:
+    "Of fine-tuning and scoring"
+    return sum(x.seconds for x in r.last)/len(r.last)/3600 if r.iterations else np.nan
+
+column('params_without_flow', 'parameters', 'w/o flow', count, lambda r: _whole(r.cost))
+column('params', 'parameters', 'with', count, lambda r: r.cost.params)
+column('last_psnr', 'Vid4', 'PSNR (dB)', decibel, lambda r: mean_score(r.last))
+column('last_ssim', 'Vid4', 'SSIM', similarity, lambda r: mean_score(r.last, 'ssim'))
+column('iterations', 'training', 'iterations', count, lambda r: r.iterations or np.nan)
+column('hours', 'training', 'hours', partial(printed, digits=1), _hours);
+
+# %% ../nbs/43_tables.ipynb #43field2
+FIELD = 'params_without_flow', 'params', 'macs', 'macs_with_flow', 'last_psnr', 'last_ssim', 'iterations', 'hours'
+OURS = 'ours'
+
+def published()->list[dict]:
+    "What others report on Vid4, from data/published.json"
+    return json.loads((repo_root()/'data'/'published.json').read_text(encoding='utf-8'))['rows']
+
+def _published_row(row:dict)->dict:
+    return dict(network=row['network'], source=row['source'], params_without_flow=row['params'],
+                params=row['params_with_flow'], macs=row['macs'], macs_with_flow=row['macs_with_flow'],
+                last_psnr=row['psnr'], last_ssim=row['ssim'], iterations=row['iterations'], hours=row.get('hours'))
+
+def _field_result(r:Result)->dict:
+    values = {name: COLUMNS[name].value(r) for name in FIELD}
+    return dict(network=f'{describe(r.method, r.options)}, -{cut_of(r.options)}%', source=OURS) | values
+
+def field_table(records:list[Record])->pd.DataFrame:
+    """Networks by others and ours: parameters, multiply-accumulates per frame of 180x320, scores on Vid4,
+    iterations and hours of training (ours: of fine-tuning and scoring). The other rows are as reported"""
+    found = [r for r in swept(records) if r.method == 'filters' and r.stages['finetuned']]
+    found = [r for r in found if r.last[0].chosen or describe(r.method, r.options) == 'L1, uniform']
+    found = sorted(found, key=lambda r: float(cut_of(r.options)))
+    table = pd.DataFrame([*map(_published_row, published()), *map(_field_result, found)])
+    return table.astype({name: float for name in FIELD})
+
 # %% ../nbs/43_tables.ipynb #0c26d8e7
 def compared_methods(records:list[Record], cut:str='50')->dict[str, Result]:
     """What the text compares at a share of the MACs:
@@ -642,6 +681,13 @@ def original_latex(table:pd.DataFrame)->str:
     sections = [_section(rows, latex_text(source), name, numeric) for source, rows in by_source]
     headings = [('', ''), ('', ''), *(COLUMNS[name].heading for name in numeric)]
     return _narrow('4.5pt', tabular('@{}ll' + 'r'*len(numeric) + '@{}', headings, sections))
+
+def field_latex(table:pd.DataFrame)->str:
+    "Networks by others and ours in LaTeX"
+    def cells(row): return [latex_text(row.network), latex_text(row.source), *shown(row, FIELD)]
+    sections = [[cells(row) for _, row in rows.iterrows()] for _, rows in table.groupby(table.source == OURS)]
+    headings = [('', 'network'), ('', 'source'), *(COLUMNS[name].heading for name in FIELD)]
+    return _narrow('4pt', tabular('@{}ll' + 'r'*len(FIELD) + '@{}', headings, sections))
 
 def ablation_latex(table:pd.DataFrame)->str:
     "The ablation in LaTeX, ratios side by side; close together, to fit one column in footnotesize"

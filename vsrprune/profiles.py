@@ -418,7 +418,7 @@ class Profile(ProfileFolders):
         return [name for run in experiment_runs(self) for name in run.records]
 
     def so_far(self, folder:Path|None=None)->'Profile':
-        "With those lines and seeds only whose records are all in a folder, by default that of its runs"
+        "Only the lines and seeds whose records are all in a folder, by default its runs'"
         folder, done = folder or self.folder/'records', {}
         for line, seed, n in line_runs(self):
             names = _wanted_records(self, line, seed, n)

@@ -109,7 +109,7 @@ PRUNED_CARD += """
 ## How it was made
 
 Filters and widths: {described}. Fine-tuned for {iterations:,} iterations on {clips} clips ({data}) at a learning rate \
-of {lr}, seed {seed}, on {machine}. Learning rate and method were chosen on validation clips; the evaluation clips \
+of {lr}, seed {seed}, on {machine}. The method was chosen on validation clips; the evaluation clips \
 were never seen.
 
 On {profile_data}, step by step:

@@ -114,7 +114,7 @@ def _score(profile, path):
     # channels_last: the same sums in a layout that convolutions on a CPU are faster in
     model = checkpoints.load(path).to('cuda' if torch.cuda.is_available() else 'cpu', memory_format=torch.channels_last)
     try: return evaluate(fast_restore(model), pairs, profile.protocol)
-    except NotFinite as e: warnings.warn(f'{path.stem}: {e} Such frames are scored as black.', stacklevel=2)
+    except NotFinite as e: warnings.warn(f'{path.stem}: {e} NaN is scored as black.', stacklevel=2)
     return evaluate(fast_restore(model, finite=False), pairs, profile.protocol)
 
 def measure(profile:Profile,
@@ -138,7 +138,7 @@ def measure(profile:Profile,
 
 # %% ../nbs/42_steps.ipynb #56c9105f
 def run_dense(profile:Profile, run:Run, checkpoint:str='')->tuple[Record, Record]:
-    "Step `dense`: put the dense network in place and score it, and bicubic beside it"
+    "Step `dense`: put the dense network in place; score it and bicubic"
     started = time.perf_counter()
     path = bring_dense(profile, checkpoint)
     held_out = validation_psnr(dense_network(profile), training_clips(profile, 'validation')[0])
@@ -174,7 +174,7 @@ def run_widths(profile:Profile, run:Run)->dict:
 def _needs_clips(line)->bool: return line.repair or CRITERIA[line.prune][line.criterion].needs_clips
 
 def line_scores(profile:Profile, line:Line, seed:int)->dict[str, torch.Tensor]:
-    "What each filter of the dense network is worth to a line"
+    "Scores of the dense network's filters by a line's criterion"
     clips = calibration(profile, seed) if _needs_clips(line) else None
     return channel_scores(dense_network(profile), line.criterion, clips, seed, parts=parts_pruned(profile, line))
 
@@ -502,7 +502,7 @@ def finished_records(profile:Profile)->list[Record]:
 def profile_records(profile:Profile,
                     folder:str|Path='',    # of records that are kept; default those of the profile's runs
                    )->list[Record]:
-    "All records of a profile that are there, those of timed networks with their times"
+    "The records of a profile's finished lines, with times where they were measured"
     if not folder: return finished_records(profile)
     return read_records(folder, profile.so_far(Path(folder)).record_names)
 

@@ -534,7 +534,7 @@ class Teacher:
         for hook in self.hooks: hook.remove()
 
     def recipe(self, recipe:Recipe)->Recipe:
-        "The recipe for the student: SPyNet does not learn where it is the teacher's"
+        "The recipe for the student: SPyNet is frozen if it equals the teacher's"
         return replace(recipe, flow_scale=0) if self.same_flow else recipe
 
     def loss(self, lq, out, flows=None)->torch.Tensor:

@@ -219,3 +219,15 @@ def test_readme_shows_the_published_networks_as_the_catalogue_has_them():
         score = f'{entry.score.data} {entry.score.psnr:.2f} dB / {entry.score.ssim:.4f}'
         assert [cells[0], *cells[2:]] == [entry.training, score, f'{entry.params:,}', entry.licence]
         assert f'({entry.degradation})' in cells[1]
+
+
+def test_readme_shows_the_scores_of_the_records():
+    row = r'^\| .*\]\(data/records/(\S+)\) +\| +(\S+) +\| +(\S+) +\| +(\S+) +\|$'
+    rows = re.findall(row, (ROOT/'README.md').read_text(encoding='utf-8'), re.M)
+    assert rows
+    for name, *shown in rows:
+        record = json.loads((ROOT/'data'/'records'/name).read_text(encoding='utf-8'))
+        cost = record['cost']
+        timed = cost['speedup'].get('cpu-float32')
+        faster = f'{timed["ratio"]:.2f}' if timed else '–'
+        assert shown == [f'{cost["macs"]/1e9:.0f}', f'{record["scores"]["psnr"]:.2f}', faster], name

@@ -464,10 +464,9 @@ def records(profile:ProfileName = 'default', as_json:AsJson = False):
     """
     with report_errors():
         from vsrprune.profiles import Profile
-        from vsrprune.records import keep_records
-        from vsrprune.steps import finished_records
+        from vsrprune.steps import promote_records
         wanted = Profile.load(profile)
-        kept = keep_records(finished_records(wanted), wanted.committed_folder)
+        kept = promote_records(wanted)
     tell(f'data/records/{profile}: {len(kept)} records', as_json, folder=wanted.committed_folder, records=len(kept))
 
 # %% ../nbs/50_cli.ipynb #4afc481b

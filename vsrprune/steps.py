@@ -9,8 +9,8 @@ __all__ = ['STAGE_ENV', 'PUBLISHED_SIZE', 'training_clips', 'calibration', 'dens
            'mask_options', 'prune_line_weights', 'line_fields', 'score_stages', 'plan_of_line', 'run_prune',
            'student_of', 'teacher_for', 'sparsity_callbacks', 'run_finetune', 'regularise', 'run_aware', 'speed_path',
            'machines', 'timed_names', 'run_speed', 'with_speed', 'chosen_records', 'finished_records',
-           'profile_records', 'restore_committed', 'missing_runs', 'trained_iterations', 'evaluated_frames',
-           'estimate_report']
+           'promote_records', 'profile_records', 'restore_committed', 'missing_runs', 'trained_iterations',
+           'evaluated_frames', 'estimate_report']
 
 # %% ../nbs/42_steps.ipynb #e9d05c08
 import copy
@@ -41,7 +41,7 @@ from .networks import PARTS, RecurrentNetwork, has_bfloat16, restore
 from .metrics import bicubic, evaluate, protocol_of
 from .profiles import Files, Line, Profile, Run, experiment_runs, finetune_input, plan_name
 from .pruning_aware import Pressure, PruningAware, View, surgery
-from .records import Options, Record, read_records, write_record
+from .records import Options, Record, keep_records, read_records, write_record
 from .streaming import NotFinite
 from .training import Recipe, Teacher, finetuning_recipe, train, validation_psnr
 from .weights import Gradual, Masks, choose, repair_weights, sensitivity, equal_loss_shares
@@ -498,6 +498,14 @@ def finished_records(profile:Profile)->list[Record]:
     speed = json.loads(timed.read_text())
     records = read_records(profile.folder/'records', profile.so_far().record_names)
     return chosen_records([with_speed(record, speed) for record in records])
+
+def promote_records(profile:Profile)->list[Record]:
+    "Commit the records of finished lines, beside those of other lines that are committed already"
+    finished, committed = finished_records(profile), profile.committed_folder
+    names = {r.name for r in finished}
+    others = read_records(committed) if committed.is_dir() else []
+    others = [r for r in others if r.name in profile.record_names and r.baseline_sha256 == finished[0].baseline_sha256]
+    return keep_records([*finished, *(r for r in others if r.name not in names)], committed)
 
 def profile_records(profile:Profile,
                     folder:str|Path='',    # of records that are kept; default those of the profile's runs

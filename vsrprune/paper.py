@@ -92,7 +92,7 @@ def _structured_claims(rows, claim, records)->list[tuple]:
     clock = f', fair drop {{fair_drop}} dB; faster by the clock: {_speedups(timed)}'
     def lost(variant, after):
         before, left = span(rows, variant, 'drop_pruned'), span(rows, variant, after)
-        return f'{before} dB lost before fine-tuning, {left} dB after'
+        return '--' if before == left == '--' else f'{before} dB lost before fine-tuning, {left} dB after'
 
     return [
         ('abstract', f"Structured pruning makes it {less}% faster for {claim['drop']} dB.",

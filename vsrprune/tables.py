@@ -578,7 +578,8 @@ def _published_row(row:dict)->dict:
 
 def _field_result(r:Result)->dict:
     values = {name: COLUMNS[name].value(r) for name in FIELD}
-    return dict(network=f'{describe(r.method, r.options)}, -{cut_of(r.options)}%', source=OURS) | values
+    name = 'best' if r.last[0].chosen else describe(r.method, r.options)
+    return dict(network=f'{name}, -{cut_of(r.options)}%', source=OURS) | values
 
 def field_table(records:list[Record])->pd.DataFrame:
     """Networks by others and ours: parameters, multiply-accumulates per frame of 180x320, scores on Vid4,

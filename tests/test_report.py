@@ -53,7 +53,7 @@ def built():
 
 def test_a_killed_report_goes_on_without_training_again(built):
     said, trained, touched = built
-    assert 'running' in said and 'filters-0.1-l1-s0: done' in said
+    assert 'running' in said and 'tables: done' in said
     assert len([*(RUNS/'states').glob(f'{trained.name[:-16]}*.pt')]) == 1, 'the training was begun anew'
     assert touched == 0, 'a finished training was done again'
 

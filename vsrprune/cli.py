@@ -481,7 +481,7 @@ def ship(profile:Annotated[str, typer.Argument(help='A file of data/profiles, wi
          as_json:AsJson = False):
     """Copy a network of a profile's sweep to data/weights, with a card.
 
-    Example: vsrprune ship mine filters-macs-0.5-l1-uniform basicvsr-s-uniform
+    Example: vsrprune ship smoke filters-macs-0.5-l1-uniform basicvsr-s-uniform
     """
     with report_errors():
         from vsrprune.profiles import Profile

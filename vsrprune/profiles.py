@@ -361,8 +361,7 @@ def product_runs(settings:Settings, records:list[str], pictures:bool=True)->list
     return [*runs, Run('paper', 'paper', tuple(needs), (f'paper/report-{name}.pdf',))]
 
 # %% ../nbs/41_profiles.ipynb #8b56adcc
-RUN_FOLDERS = ('benchmarks', 'curves', 'notebooks', 'plans', 'records', 'scans', 'states', 'timings',
-               'weights')
+RUN_FOLDERS = ('benchmarks', 'curves', 'notebooks', 'plans', 'records', 'scans', 'states', 'timings', 'weights')
 SHARED_RUNS = ('baselines', 'cache', 'eval', 'shrink', 'timings')      # folders of data/runs that belong to no profile
 
 class ProfileFolders(Settings):

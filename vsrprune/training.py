@@ -538,9 +538,9 @@ class Teacher:
         return replace(recipe, flow_scale=0) if self.same_flow else recipe
 
     def loss(self, lq, out, flows=None)->torch.Tensor:
-        "Of the student's output for a clip; flows, if known, are those of a student that has the teacher's SPyNet"
+        "Of the student's output for a clip, and its flows if known, which are the teacher's if SPyNet is"
         self.dense.to(lq.device)
-        with torch.no_grad(): target = self.dense(lq, flows)
+        with torch.no_grad(): target = self.dense(lq, flows if self.same_flow else None)
         errors = [_state_error(student, dense, kept) for name, kept in self.left.items()    # first states are zeros
                   for student, dense in zip(self.of_student[name][1:], self.of_dense[name][1:], strict=True)]
         for states in (*self.of_student.values(), *self.of_dense.values()): states.clear()

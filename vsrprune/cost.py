@@ -461,18 +461,24 @@ def _peak_mb(family:type, plan:str, size:tuple)->float:
     "Networks of one plan take the same memory, so it is measured once"
     return peak_mb(family(family.Plan.from_json(plan)), size)
 
+@lru_cache
+def _macs(family:type, plan:str, size:tuple)->Macs:
+    "Likewise"
+    return macs(family(family.Plan.from_json(plan)), size)
+
 def costs(model:RecurrentNetwork,
           path:Path,               # of its file
           size:tuple,              # (h, w) of a low-resolution frame, pixels
           thorough:bool=True,      # peak memory and compressed size too: half a minute with published widths
          )->Cost:
     "What a network and its file cost; `InputError` for a wrong size"
-    counted = macs(model, size)
+    planned = type(model), model.plan.to_json(), tuple(size)
+    counted = _macs(*planned)
     cost = dict(params=params(model), nonzeros=nonzeros(model), macs=counted.network, macs_flow=counted.flow,
                 params_flow=params(model.spynet), nonzeros_flow=nonzeros(model.spynet), bytes=path.stat().st_size)
     if thorough:
         cost |= dict(bytes_compressed=file_bytes(model, compress=True), coding=CODING,
-                     peak_mb=_peak_mb(type(model), model.plan.to_json(), size))
+                     peak_mb=_peak_mb(*planned))
     return Cost(**cost)
 
 # %% ../nbs/19_cost.ipynb #costs004

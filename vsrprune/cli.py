@@ -792,6 +792,12 @@ def upscale_text(output:Path,
     return f"{text}, {done['resumed']} of them there already" if done['resumed'] else text
 
 # %% ../nbs/50_cli.ipynb #2516e0f7
+def _chosen_sound(number:int|None, none:bool)->str|int:
+    "As `upscale_file` takes it; `InputError` where both options are given"
+    if none and number is not None: raise InputError('--sound keeps one sound, --no-sound none; give one of them.')
+    if none: return 'none'
+    return 'all' if number is None else number
+
 def _upscale(source, output, model, as_json, dtype, **options)->dict:
     "Call `upscale_file`; a user who interrupts it is told how to resume"
     from vsrprune.streaming import DTYPES, upscale_file
@@ -812,7 +818,9 @@ def upscale(source:Annotated[Path, typer.Argument(help='A video, or a folder of 
             tile:Tile = None,
             look_ahead:LookAhead = None,
             cuts:Annotated[bool, typer.Option(help='Detect scene cuts, and restore each scene by itself.')] = True,
-            sound:Annotated[bool, typer.Option(help='Copy the sound of a video; not with --fps.')] = True,
+            sound:Annotated[int|None, typer.Option(help='Number of the only sound to keep; default all.')] = None,
+            no_sound:Annotated[bool, typer.Option('--no-sound', help='Leave all sound out.')] = False,
+            deinterlace:Annotated[bool, typer.Option('--deinterlace', help='Make one frame of two fields.')] = False,
             start:Annotated[int, typer.Option(help='First frame.')] = 0,
             frames:Annotated[int|None, typer.Option(help='Number of frames; default all to the end.')] = None,
             fps:Annotated[float|None, typer.Option(help='Frame rate; default that of the source.')] = None,
@@ -825,7 +833,8 @@ def upscale(source:Annotated[Path, typer.Argument(help='A video, or a folder of 
     """
     with report_errors():
         done = _upscale(source, output, model, as_json, dtype, segment=segment, tile=tile, look_ahead=look_ahead,
-                        cuts=cuts, sound=sound, start=start, frames=frames, fps=fps, compare=compare, force=force)
+                        cuts=cuts, sound=_chosen_sound(sound, no_sound), deinterlace=deinterlace, start=start,
+                        frames=frames, fps=fps, compare=compare, force=force)
     if done['missing']:
         _warn(f"{source} was cut short: it ends after {done['frames']} frames, about {done['missing']} early.")
     typer.echo(json.dumps(done) if as_json else upscale_text(output, done, start))

@@ -34,8 +34,8 @@ from .checkpoints import load_network, sha256
 from .compare import checked_comparison, compare_clips
 from .fast import Fast, flows
 from .files import InputError, check_output, check_replaceable, replacing
-from .frames import (
-    VIDEOS, Clip, Colour, Sound, VideoClip, frame_rate, is_our_frame, join_clips, open_clip, write_clip)
+from .frames import VIDEOS, Clip, Colour, frame_rate, is_our_frame, open_clip, write_clip
+from .tracks import Tracks, join_clips
 
 # %% ../nbs/33_streaming.ipynb #cutgraph
 def _change_graph(h, w, threshold):
@@ -368,7 +368,11 @@ class _Excerpt:
         return [self.clip.seconds(self.start + i) for i in range(len(self))]
 
     @property
-    def sound(self): return _excerpt_sound(self.clip, self.start, self.start + len(self))
+    def remarks(self): return getattr(self.clip, 'remarks', ())
+
+    def tracks(self, **options)->Tracks|None:
+        "What goes along with these frames, see `tracks`"
+        return Tracks.of(self.clip, self.start, self.start + len(self), **options)
 
     def __len__(self): return self.shape[0]
     def __getitem__(self, part): return self.clip[self.start + part.start:self.start + part.stop]
@@ -383,13 +387,6 @@ def _excerpt_end(clip, start, frames)->int:
     if 0 <= start < end: return end
     path, wanted = getattr(clip, 'path', 'clip'), '' if frames is None else f'{frames} '
     raise InputError(f'{path}: there are frames 0 to {len(clip) - 1}, so there are no {wanted}frames from {start} on.')
-
-def _excerpt_sound(clip, start, end)->Sound|None:
-    "What sounds during these frames; None where the clip is not a video"
-    if not isinstance(clip, VideoClip): return None
-    begins = clip.seconds(start) if start else -math.inf
-    ends = clip.seconds(end) if end < len(clip) else math.inf
-    return Sound(clip.path, begins, ends)
 
 # %% ../nbs/33_streaming.ipynb #28a5a201
 # files of a folder of parts, also half-written ones
@@ -567,12 +564,11 @@ def _resume_text(job)->str:
     return (f'{job.output}: {begun} {job.folder}, which is removed when it is done; '
             'if it is interrupted, the same command resumes.')
 
-def _join(parts, output, clip, fps, sound):
-    "One clip from all parts, with the sound and the frame times of its source"
+def _join(parts, output, clip, fps, tracks):
+    "One clip from all parts, with the frame times of its source and what goes along"
     rate = fps or clip.fps
-    keeps_time = _is_video(output) and not fps      # at another rate, neither sound nor times would fit
-    join_clips(parts, output, rate and Fraction(rate).limit_denominator(1001),
-               clip.sound if sound and keeps_time else None, clip.times if keeps_time else None)
+    times = clip.times if _is_video(output) and not fps else None
+    join_clips(parts, output, rate and Fraction(rate).limit_denominator(1001), tracks, times)
 
 def _report(output, clip, starts, resumed, cost, seconds)->dict:
     "What was done, as `upscale_file` returns it"
@@ -582,7 +578,7 @@ def _report(output, clip, starts, resumed, cost, seconds)->dict:
                 backward_steps=cost.backward_steps, disk=cost.disk)
 
 # %% ../nbs/33_streaming.ipynb #upfilh02
-def _run(output, clip, network, about, options, cuts, sound, fps, force, progress, note)->dict:
+def _run(output, clip, network, about, options, cuts, tracks, fps, force, progress, note)->dict:
     "Upscale a clip into a file, in parts, and report what was done"
     cost, started = StreamCost(), time.perf_counter()
     with _open_job(output, about, force) as job:
@@ -590,7 +586,7 @@ def _run(output, clip, network, about, options, cuts, sound, fps, force, progres
         note(_resume_text(job))
         starts = [0, *(scene_cuts(clip) if cuts else [])]
         parts = _write_parts(job, network, clip, starts, fps or clip.fps, options, cost, progress)
-        _join(parts, output, clip, fps, sound)
+        _join(parts, output, clip, fps, tracks)
     seconds = time.perf_counter() - started
     if cost.in_float32:
         note(f'{output}: {cost.in_float32} of {len(clip)} frames were beyond half precision, '
@@ -607,11 +603,21 @@ def _checked_request(source, output, model, compare, fps, force)->Path|None:
 def _loaded(model, device)->RecurrentNetwork:
     return load_network(model).to(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
 
-def _note_aspect(source, clip, output, note):
-    "Say so where pixels are not square and the output cannot store that"
-    if clip.aspect == 1 or _is_video(output): return
-    note(f'{source}: its pixels are {clip.aspect} times as wide as high, which PNG files cannot say; '
-         'they will look squeezed.')
+def _tracks(source, clip, sound, fps)->Tracks|None:
+    "What goes along; `InputError` for a sound of a folder"
+    tracks = clip.tracks(sound=sound, timed=not fps)
+    if tracks or isinstance(sound, str): return tracks
+    raise InputError(f'{source} is no video, so it has no sound {sound}.')
+
+def _remarks(source, clip, output, tracks)->list[str]:
+    "What will not come out as it went in, in sentences"
+    said = [*clip.remarks, *(tracks.remarks(output.suffix) if tracks else [])]
+    if _is_video(output): return said
+    if clip.aspect != 1:
+        said.append(f'{source}: its pixels are {clip.aspect} times as wide as high, which PNG files cannot say; '
+                    'they will look squeezed.')
+    if clip.times: said.append(f'{source}: its frames are shown unevenly, which a folder of images cannot say.')
+    return said
 
 def _compare(source, start, frames, output, page, model, fps):
     "Show source and output side by side"
@@ -626,7 +632,8 @@ def upscale_file(source:str|Path,                 # a video, or a folder of imag
                  start:int=0, frames:int|None=None,      # the first frame, and how many; default to the end
                  fps:float|None=None,             # of the output; default that of the source, else 25
                  cuts:bool=True,                  # look for scene cuts
-                 sound:bool=True,                 # copy the sound of a video into a video
+                 sound:str|int='all',             # that goes along: 'all', 'none', or the number of one, from 1
+                 deinterlace:bool=False,          # one frame for two fields of an interlaced video
                  compare:str|Path|None=None,      # show before and after side by side, see `compare.compare_clips`
                  force:bool=False,                # replace an output that exists, and parts of another run
                  progress:bool=True,              # show a bar
@@ -641,12 +648,14 @@ def upscale_file(source:str|Path,                 # a video, or a folder of imag
     `InputError` says what is wrong with files or options; then no output is written, and no file but ours replaced"""
     output, note = Path(output), note or (lambda text: None)
     compare = _checked_request(source, output, model, compare, fps, force)
-    clip = _Excerpt(open_clip(source, whole=False, deep=_is_video(output)), start, frames)
+    clip = _Excerpt(open_clip(source, whole=False, deep=True, deinterlace=deinterlace), start, frames)
+    tracks = _tracks(source, clip, sound, fps)
+    remarks = _remarks(source, clip, output, tracks)
     network = _loaded(model, device)
     options = dict(segment=segment, look_ahead=look_ahead, dtype=dtype, tile=tile)
     upscale(network, clip, **options)      # raises for impossible options; computes nothing yet
-    about = _about(source, model, clip, cuts, fps, options)
-    _note_aspect(source, clip, output, note)
-    done = _run(output, clip, network, about, options, cuts, sound, fps, force, progress, note)
+    about = _about(source, model, clip, cuts, fps, options | dict(deinterlace=deinterlace))
+    for remark in remarks: note(remark)
+    done = _run(output, clip, network, about, options, cuts, tracks, fps, force, progress, note)
     if compare: _compare(source, start, frames, output, compare, model, fps or clip.fps)
     return done

@@ -10,6 +10,7 @@ __all__ = ['IMAGES', 'SIDEWAYS', 'CHANNELS', 'LOOKED_AT', 'ENOUGH', 'SOFTWARE', 
 # %% ../nbs/01_frames.ipynb #d499799a
 import math
 import re
+import struct
 import zlib
 from abc import ABC, abstractmethod
 from bisect import bisect_right
@@ -25,6 +26,7 @@ import av.filter
 import numpy as np
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
+from av.sidedata.sidedata import Type as SideData
 from av.stream import Disposition
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
@@ -331,6 +333,23 @@ def _tags(frame:av.VideoFrame)->dict[str, int]:
     return dict(matrix=matrix) | tags
 
 # %% ../nbs/01_frames.ipynb #2defceb2
+def _mastering(data:bytes)->str:
+    "FFmpeg's description of a mastering display as x264 and x265 take it (SMPTE ST 2086)"
+    numbers = struct.unpack('<22i', data)
+    values = [a/(b or 1) for a, b in zip(numbers[:20:2], numbers[1:20:2])]
+    red, green, blue, white = ('({:.0f},{:.0f})'.format(*(50_000*v for v in values[i:i+2])) for i in (0, 2, 4, 6))
+    darkest, brightest = (round(10_000*v) for v in values[8:])
+    return f'G{green}B{blue}R{red}WP{white}L({brightest},{darkest})'
+
+def _hdr(frame:av.VideoFrame)->dict[str, str]:
+    "What a frame says about HDR besides its transfer"
+    data = {side.type: bytes(side) for side in frame.side_data}
+    found, light = {}, data.get(SideData.CONTENT_LIGHT_LEVEL)
+    if SideData.MASTERING_DISPLAY_METADATA in data:
+        found['mastering'] = _mastering(data[SideData.MASTERING_DISPLAY_METADATA])
+    if light: found['light'] = '{},{}'.format(*struct.unpack('<2I', light[:8]))
+    return found
+
 @dataclass(frozen=True)
 class Colour:
     "How a video stores colour; numbers are those of ITU-T H.273, where 1 is BT.709"
@@ -339,12 +358,14 @@ class Colour:
     transfer: int = 1
     full: bool = False      # range: 0 to 255 instead of 16 to 235
     dense: bool = False     # at every pixel (4:4:4) instead of at every fourth (4:2:0)
+    mastering: str = ''     # HDR: primaries and luminance of the display it was mastered on, in x264's notation
+    light: str = ''         # HDR: light level of the brightest pixel and of the brightest frame, cd/m2
 
     @classmethod
     def of(cls, frame:av.VideoFrame)->'Colour':
         "Of a decoded frame; what it does not name becomes BT.709"
         full = not frame.format.is_rgb and _is_full_range(frame)
-        return cls(**_tags(frame), full=full, dense=_is_dense(frame))
+        return cls(**_tags(frame), full=full, dense=_is_dense(frame), **_hdr(frame))
 
 # %% ../nbs/01_frames.ipynb #81fdce00
 def _from_swscale(rgb:np.ndarray)->np.ndarray: # uint16, 65535 for white
@@ -612,7 +633,10 @@ def _h264_stream(container, fps:Fraction, colour:Colour, deep:bool):
     "H.264, of 10 bits if `deep`, tagged with the matrix and range by which it stores colour"
     # swscale halves the colour planes to the centres of 2x2 blocks.
     # Untagged, players would take them half a pixel to the left.
-    stream = container.add_stream('libx264', rate=fps, options=dict(crf='12', chroma_sample_location='center'))
+    hdr = {'mastering-display': colour.mastering, 'cll': colour.light}
+    params = ':'.join(f'{name}={value}' for name, value in hdr.items() if value)
+    options = dict(crf='12', chroma_sample_location='center') | ({'x264-params': params} if params else {})
+    stream = container.add_stream('libx264', rate=fps, options=options)
     stream.pix_fmt = ('yuv444p' if colour.dense else 'yuv420p') + '10le'*deep
     stream.codec_context.colorspace = colour.matrix
     # swscale is a step off in full range of ten bits

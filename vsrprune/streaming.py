@@ -612,6 +612,8 @@ def _tracks(source, clip, sound, fps)->Tracks|None:
 def _remarks(source, clip, output, tracks)->list[str]:
     "What will not come out as it went in, in sentences"
     said = [*clip.remarks, *(tracks.remarks(output.suffix) if tracks else [])]
+    if (clip.colour.mastering or clip.colour.light) and output.suffix.lower() not in ('.mp4', '.mov'):
+        said.append(f'{source}: the HDR data on its mastering display are left out; .mp4 and .mov can hold them.')
     if _is_video(output): return said
     if clip.aspect != 1:
         said.append(f'{source}: its pixels are {clip.aspect} times as wide as high, which PNG files cannot say; '

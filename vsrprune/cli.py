@@ -59,8 +59,13 @@ def _is_out_of_memory(error:Exception)->bool:
 
 @contextmanager
 def report_errors():
-    "Turn an `InputError`, or running out of memory, into one sentence and exit status 1"
-    try: yield
+    """Turn an `InputError`, or running out of memory, into one sentence and exit status 1, and a warning into one
+    sentence"""
+    def say(warning, *where, **options): _warn(_one_line(warning))
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = say
+            yield
     except InputError as e: fail(str(e))
     except (MemoryError, RuntimeError) as e:
         if not _is_out_of_memory(e): raise

@@ -166,11 +166,14 @@ def _what_it_is(path:Path)->str:
     with open(path, 'rb') as file: head = file.read(1024)
     start = head.lstrip().lower()
     if not head: return 'empty'
-    if start.startswith((b'<!doctype', b'<html')): return 'a web page, saved in place of a file; download the file itself'
-    if start.startswith(b'version https://git-lfs'): return 'a pointer of Git LFS; fetch the file with `git lfs pull`'
-    if path.suffix == '.onnx' or head[:1] == b'\x08' and b'pytorch' in head[:64]: return 'an ONNX graph; give the checkpoint it was exported from'
+    if start.startswith((b'<!doctype', b'<html')):
+        return 'a web page, saved in place of a file; download the file itself'
+    if start.startswith(b'version https://git-lfs'):
+        return 'a pointer of Git LFS; fetch the file with `git lfs pull`'
+    if path.suffix == '.onnx' or head[:1] == b'\x08' and b'pytorch' in head[:64]:
+        return 'an ONNX graph; give the checkpoint it was exported from'
     if zipfile.is_zipfile(path) and any('/code/' in name for name in zipfile.ZipFile(path).namelist()):
-        return ("a TorchScript archive, which holds code; save model.state_dict() of the network it was made from")
+        return 'a TorchScript archive, which holds code; save model.state_dict() of the network it was made from'
     return ''
 
 # %% ../nbs/18_checkpoints.ipynb #unpickl1
@@ -206,10 +209,12 @@ def _read_pickle(path:Path)->dict:
     "Tensors of a `.pth` under our names: of its averaged network if there is one, else of its first"
     found = list(_weights_in(_unpickle(path)))
     if not found: raise InputError(f'{path}: holds no weights.')
-    networks = {'.'.join((*keys, prefix)): (weights, prefix) for keys, weights in found for prefix in _prefixes(weights)}
+    networks = {'.'.join((*keys, prefix)): (weights, prefix)
+                for keys, weights in found for prefix in _prefixes(weights)}
     if not networks: return max((weights for _, weights in found), key=len)      # of something else
     place = next(filter(_is_averaged, networks), next(iter(networks)))
-    if relative := _relative(networks[place][0]): raise InputError(f'{path}: not a BasicVSR: this looks like {relative}.')
+    if relative := _relative(networks[place][0]):
+        raise InputError(f'{path}: not a BasicVSR: this looks like {relative}.')
     if _is_averaged(place) and len(networks) > 1:
         warnings.warn(f"{path}: its averaged weights ('{place.strip('.')}') are taken, not the others.", stacklevel=4)
     return our_names(*networks[place])

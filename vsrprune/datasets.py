@@ -49,7 +49,8 @@ class Pair:
 
     def gt(self)->np.ndarray:
         "Ground truth (t, h, w, 3) uint8, its sides cropped to multiples of 4"
-        return crop_to_multiple(self.read_gt())
+        try: return crop_to_multiple(self.read_gt())
+        except InputError as e: raise InputError(f'{self.name}: {e}') from None
 
     def lq(self)->np.ndarray:
         "Low resolution (t, h/4, w/4, 3) uint8; `InputError` if it does not fit the ground truth"
@@ -325,7 +326,7 @@ MOVIES = (*VIDEOS, '.avi', '.webm', '.m4v', '.mpg', '.mpeg', '.ts', '.y4m')     
 def clips_under(path:Path):
     "The clips a path stands for: itself, or what lies in it"
     if not path.exists():
-        raise InputError(f'{path}: no such file or folder; give stills, vid4, reds4, a folder of clips or a video.')
+        raise InputError(f'{path}: no such file or folder; give a folder of clips, or a video.')
     if path.is_file(): return [path]
     inside = sorted(p for p in path.iterdir() if not p.name.startswith('.'))
     clips = [p for p in inside if p.is_dir() or p.suffix.lower() in MOVIES]

@@ -176,7 +176,10 @@ def to_frames(x:torch.Tensor, dtype=np.uint8)->np.ndarray:
 def restore(model:nn.Module,      # any network from (b, t, 3, h, w) to (b, t, 3, 4h, 4w), in eval mode
             lq:np.ndarray,        # (t, h, w, 3) uint8 or uint16 RGB
            )->np.ndarray:         # (t, 4h, 4w, 3), of the same dtype
-    "Restore a clip in one pass on the model's device"
+    "Restore a clip in one pass on the model's device; `InputError` for what is not a clip"
+    if getattr(lq, 'ndim', 0) != 4 or lq.shape[3] != 3 or lq.dtype not in (np.uint8, np.uint16):
+        raise InputError(f'restore: a clip is (t, h, w, 3) uint8 or uint16, got {np.shape(lq)} '
+                         f"{getattr(lq, 'dtype', type(lq).__name__)}.")
     x = to_tensor(lq).to(next(model.parameters()).device)
     if not isinstance(model, RecurrentNetwork): return to_frames(model(x), lq.dtype)
     return np.concatenate([to_frames(frame[:, None], lq.dtype) for frame in model.frames(x)])

@@ -8,9 +8,11 @@ __all__ = ['LAYOUTS', 'LINE', 'reds_layout', 'RedsCheck', 'check_reds', 'make_re
 # %% ../nbs/05_preparation.ipynb #1d9c0d88
 import os
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -231,14 +233,18 @@ def make_reds4(found:RedsCheck,      # of `check_reds`
 def _even_size(clip)->tuple[int, int]: # (h, w) pixels
     "What is left of a clip's size when it is cut as by `resize.crop_to_multiple`, which would warn for every frame"
     h, w = clip.shape[1:3]
-    return h//4*4, w//4*4
+    if min(h, w) >= 4: return h//4*4, w//4*4
+    raise InputError(f'{clip.path}: frames of {w}x{h} are too small to be reduced by four.')
 
 def _degrade_clip(source:Path, target:Path, kind:str)->int: # how many frames
     "Write the low-resolution side of one clip, frame by frame"
-    target.mkdir(parents=True, exist_ok=True)  # a folder may have a dot in its name only where it is there
     clip = open_clip(source)
     h, w = _even_size(clip)
-    write_clip((degrade(frame[None, :h, :w], kind)[0] for frame in clip), target)
+    target.mkdir(parents=True, exist_ok=True)  # a folder may have a dot in its name only where it is there
+    try: write_clip((degrade(frame[None, :h, :w], kind)[0] for frame in clip), target)
+    except BaseException:
+        with suppress(OSError): target.rmdir()      # where nothing was written, no folder stays
+        raise
     return len(clip)
 
 def _is_done(source:Path, target:Path, kind:str)->bool:
@@ -260,6 +266,12 @@ def _targets(source:Path, target:Path)->dict[Path, Path]:
     if len(set(names.values())) < len(names):
         raise InputError(f'{source}: two clips would be written to one folder; give each its own name.')
     return {clip: target/name for clip, name in names.items()}
+
+def _check_folder(target:Path):
+    "Make a folder; `InputError` where that is not possible"
+    if target.exists() and not target.is_dir(): raise InputError(f'{target} is a file; name a folder.')
+    try: target.mkdir(parents=True, exist_ok=True)
+    except OSError as e: raise InputError(f'{target} cannot be made: {e.strerror}; choose another place.') from None
 
 def _degrade_all(targets:dict[Path, Path], kind:str, workers:int|None, progress:bool)->Iterator[dict]:
     "Degrade clips in parallel; a row for each that is finished"
@@ -286,8 +298,12 @@ def degrade_clips(source:str|Path,        # a clip, or a folder of clips
     check_degradation(kind)
     if workers is not None and workers < 1: raise InputError(f'degrade: at least one process, not {workers}.')
     targets = _targets(source, target)
+    _check_folder(target)
     done = {clip: _is_done(clip, to, kind) for clip, to in targets.items()}
     rows = [dict(clip=to.name, frames=len(open_clip(clip)), made=False) for clip, to in targets.items() if done[clip]]
     left = {clip: to for clip, to in targets.items() if not done[clip]}
+    for clip in left:
+        (height, width), (h, w) = (opened := open_clip(clip)).shape[1:3], _even_size(opened)
+        if (h, w) != (height, width): warnings.warn(f'{clip}: frames of {width}x{height} are cropped to {w}x{h}.')
     rows += _degrade_all(left, kind, workers, progress)
     return pd.DataFrame(rows).sort_values('clip', ignore_index=True)

@@ -183,7 +183,11 @@ def line_widths(profile:Profile, line:Line, scores:dict)->dict[str, int]:
     if line.filters:
         pruned = [group for group in groups(dense_network(profile)) if group.name in scores]
         return uniform_widths(pruned, line.filters)
-    return json.loads(plan_path(profile, line).read_text())['widths']
+    plan = plan_path(profile, line)
+    if plan.exists(): return json.loads(plan.read_text())['widths']
+    run = f'widths-{plan.stem}'
+    raise InputError(f'{plan}: no such file; it comes from another run, which is to be done first: '
+                     f'vsrprune notebook widths {run}.ipynb profile={profile.name} run={run}')
 
 def repair_options(profile:Profile)->dict:
     "Options of the repair by `cut_filters` or `surgery`"

@@ -895,7 +895,7 @@ def scores_text(found,              # from `evaluation.evaluate_file`
     return f'{table.to_markdown(index=False, floatfmt=formats)}\n{protocol_text(protocol, temporal)}'
 
 # %% ../nbs/50_cli.ipynb #51f9ab8a
-def _evaluate(bar, record:Path|None, force:bool, quiet:bool, model, data, frames, temporal, dtype, degradation)->tuple:
+def _evaluate(bar, record:Path|None, force:bool, quiet:bool, model, data, temporal, **options)->tuple:
     "Score a network and write its record; the record, and its file"
     from vsrprune.evaluation import evaluate_file
     from vsrprune.files import check_writable, write_text
@@ -906,7 +906,7 @@ def _evaluate(bar, record:Path|None, force:bool, quiet:bool, model, data, frames
         raise InputError(f'{record} exists; give another name, or replace it with --force.')
     if record: check_writable(record)
     def clip_done(clip): bar.write(f'{clip.name}: {clip.psnr:.2f} dB', file=sys.stderr)
-    found = evaluate_file(model, data, frames, temporal, clip_done, dtype, degradation, bar)
+    found = evaluate_file(model, data, temporal=temporal, progress=clip_done, bar=bar, **options)
     scored = evaluation_record(found)
     bar.close()
     if not quiet: typer.echo(scores_text(found, scored.protocol, temporal))
@@ -918,6 +918,8 @@ def evaluate(model:NetworkOption,
              data:Annotated[str, typer.Option(help="'reds4', 'vid4', 'stills', or a path to clips.")],
              frames:Annotated[int|None, typer.Option(help='At most this many frames of each clip.')] = None,
              dtype:Annotated[str, typer.Option(help="Precision: 'float32' or 'bfloat16'.")] = 'float32',
+             lq:Annotated[Path|None, typer.Option(
+                 help='Low-resolution side of the clips; default the folder beside GT, or made from them.')] = None,
              degradation:Annotated[str, typer.Option(help=f'How the low-resolution frames are made: {KIND}')] = 'BI',
              temporal:Annotated[bool, typer.Option(help='Measure the warping error too.')] = True,
              record:Annotated[Path|None, typer.Option(help='Where the record goes; default data/runs/eval.')] = None,
@@ -930,7 +932,8 @@ def evaluate(model:NetworkOption,
     from tqdm import tqdm
     # the bar comes first: what follows takes seconds to import
     with report_errors(), tqdm(desc='starting', unit='frame', dynamic_ncols=True) as bar:
-        scored, path = _evaluate(bar, record, force, as_json, model, data, frames, temporal, dtype, degradation)
+        scored, path = _evaluate(bar, record, force, as_json, model, data, temporal, frames=frames, dtype=dtype,
+                                 degradation=degradation, lq=lq)
     typer.echo(scored.to_json() if as_json else f'{path}: the record')
 
 # %% ../nbs/50_cli.ipynb #44fab7bb

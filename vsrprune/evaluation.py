@@ -23,7 +23,7 @@ import torch
 from . import checkpoints, cost
 from .catalogue import resolve
 from .cost import Cost, costs
-from .datasets import Pair, clip_pairs, clips, data_root
+from .datasets import Pair, check_quarter, clip_pairs, clips, data_root
 from .fast import Fast
 from .files import InputError, replacing
 from .frames import open_clip
@@ -90,10 +90,11 @@ def protocol_text(version:str, temporal:bool=True)->str:
     return f'PSNR in dB and SSIM of {protocol.channel}{border}{warping}. Protocol {version}.'
 
 # %% ../nbs/35_evaluation.ipynb #pairsat1
-def pairs_at(data:str, frames:int|None=None, split:str='evaluation', kind:str='BI')->list[Pair]:
-    "Clips by name, or at a path: from here, or under the data root; `kind` is the degradation"
+def pairs_at(data:str, frames:int|None=None, split:str='evaluation', kind:str='BI', lq:Path|None=None)->list[Pair]:
+    "Clips by name, or at a path: from here, or under the data root; `kind` is the degradation, `lq` its result"
     check_degradation(kind)
-    options = dict(frames=frames, split=split, kind=kind)
+    if lq and kind != 'BI': raise InputError(f'{lq}: is degraded already; leave out --degradation {kind}.')
+    options = dict(frames=frames, split=split, kind=kind, lq=lq)
     if data in PROTOCOLS: return clips(data, **options)
     if Path(data).exists(): return clip_pairs(Path(data).resolve(), **options)
     if not (data_root()/data).exists():
@@ -102,10 +103,13 @@ def pairs_at(data:str, frames:int|None=None, split:str='evaluation', kind:str='B
     return clips(data, **options)
 
 def shape_of(pair:Pair)->tuple[int, int, int]:
-    "Frames, height and width of the low-resolution side; nothing on disk is decoded for it"
+    """Frames, height and width of the low-resolution side; nothing on disk is decoded for it.
+    `InputError` where the two sides do not fit"""
     if not pair.source: return pair.lq().shape[:3]
-    clip, _, frames = pair.source
+    clip, lq, frames = pair.source
     t, h, w, _ = open_clip(clip).shape
+    if lq: check_quarter(pair.name, open_clip(lq).shape, (t, h//4*4, w//4*4))
+    if not h//4 or not w//4: raise InputError(f'{clip}: frames of {w}x{h} are too small to be reduced by four.')
     return min(t, frames or t), h//4, w//4
 
 # %% ../nbs/35_evaluation.ipynb #7fb05378
@@ -157,13 +161,15 @@ def evaluate_file(path:str|Path,             # of a network, as `checkpoints.loa
                   progress=None,             # called with the score of each clip
                   dtype:str='float32',       # that the network computes in, see `dtype_named`
                   degradation:str='BI',      # of the low-resolution side, see `resize.degrade`
+                  lq:str|Path|None=None,     # where that side lies, see `datasets.clip_pairs`
                   bar=None,                  # of tqdm, moved with each frame
                  )->Evaluation:
     "Score a network and bicubic on every clip of a data set"
     started = time.perf_counter()
     name, path = Path(path).stem, resolve(path)
     model, number = _loaded(path), dtype_named(dtype)
-    pairs, protocol = pairs_at(data, frames, kind=degradation), protocol_of(protocol_for(data))
+    lq = lq and Path(lq).resolve()
+    pairs, protocol = pairs_at(data, frames, kind=degradation, lq=lq), protocol_of(protocol_for(data))
     shapes = [shape_of(pair) for pair in pairs]
     if bar is not None: bar.reset(sum(t for t, _, _ in shapes))
     scores, floor = _score(model, number, pairs, protocol, temporal, progress, bar)
@@ -171,6 +177,7 @@ def evaluate_file(path:str|Path,             # of a network, as `checkpoints.loa
     options = dict(frames=frames) if frames else {}
     if dtype != 'float32': options['dtype'] = dtype
     if degradation != 'BI': data = f'{data}-{degradation}'
+    if lq: data = f'{data}-{lq.name}'
     spent = costs(model, path, shapes[0][1:], thorough=method == 'weights')
     sha256, seconds = checkpoints.sha256(path), round(time.perf_counter() - started, 1)
     return Evaluation(name, sha256, method, data, protocol, options, scores, floor, spent, dtype, seconds)

@@ -838,19 +838,21 @@ def _device(name:str|None, threads:int|None)->str|None:
 
 LEAST_TILE = 16      # pixels; the margin around a tile grows with the depth of the network
 
-def _upscale(source, output, model, as_json, dtype, **options)->dict:
+def _upscale(source, output, model, as_json, dtype, encoding, **options)->dict:
     "Call `upscale_file` with options as they are typed"
+    from vsrprune.frames import Encoding
     from vsrprune.streaming import DTYPES, upscale_file
     if dtype not in DTYPES: raise InputError(f"--dtype is one of {', '.join(DTYPES)}, not '{dtype}'.")
     if (tile := options['tile']) is not None and tile < LEAST_TILE:
         raise InputError(f'--tile is {LEAST_TILE} or more: around each tile as much again is computed, not {tile}.')
-    return upscale_file(source, output, model, dtype=DTYPES[dtype], progress=not as_json, note=_note, **options)
+    return upscale_file(source, output, model, dtype=DTYPES[dtype], encoding=Encoding(*encoding),
+                        progress=not as_json, note=_note, **options)
 
 # %% ../nbs/50_cli.ipynb #57b74523
 @app.command()
 def upscale(source:Annotated[Path, typer.Argument(help='A video, or a folder of images.')],
             output:Annotated[Path, typer.Option(
-                '-o', '--output', help='A video (.mp4, .mov; .mkv is lossless), or a folder for PNG files.')],
+                '-o', '--output', help='A video (.mp4, .mov, .webm; .mkv is lossless), or a folder for PNG files.')],
             model:NetworkOption,
             dtype:Dtype = 'float32',
             segment:Annotated[int, typer.Option(help='Number of frames held in memory at a time.')] = 16,
@@ -865,6 +867,10 @@ def upscale(source:Annotated[Path, typer.Argument(help='A video, or a folder of 
             frames:Annotated[int|None, typer.Option(help='Number of frames; default all to the end.')] = None,
             fps:Annotated[float|None, typer.Option(help='Frame rate; default that of the source.')] = None,
             compare:Compare = None,
+            codec:Annotated[str, typer.Option(
+                help="'h264', 'hevc', 'av1', 'prores' or 'ffv1'; default ffv1 (.mkv), av1 (.webm), h264.")] = '',
+            crf:Annotated[float|None, typer.Option(help='Quality of the codec, smaller is better.')] = None,
+            preset:Annotated[str, typer.Option(help="The encoder's preset, such as 'slow'.")] = '',
             device:Annotated[str|None, typer.Option(help="'cpu' or 'cuda'; default a GPU if there is one.")] = None,
             threads:Annotated[int|None, typer.Option(help='Processor threads; default one per core.')] = None,
             force:Force = False,
@@ -876,7 +882,7 @@ def upscale(source:Annotated[Path, typer.Argument(help='A video, or a folder of 
     with report_errors():
         done = _upscale(source, output, model, as_json, dtype, segment=segment, tile=tile, look_ahead=look_ahead,
                         cuts=cuts, sound=_chosen_sound(sound, no_sound), deinterlace=deinterlace, scale=_scale(scale),
-                        start=start, frames=frames, fps=fps, compare=compare,
+                        start=start, frames=frames, fps=fps, compare=compare, encoding=(codec, crf, preset),
                         device=_device(device, threads), force=force)
     if done['missing']:
         _warn(f"{source} was cut short: it ends after {done['frames']} frames, about {done['missing']} early.")

@@ -322,7 +322,7 @@ def benchmark_folders(name:str,              # 'vid4' or 'reds4'
     return gt, lq
 
 # %% ../nbs/03_datasets.ipynb #98b634f6
-MOVIES = (*VIDEOS, '.avi', '.webm', '.m4v', '.mpg', '.mpeg', '.ts', '.y4m')     # can be read; fewer can be written
+MOVIES = (*VIDEOS, '.avi', '.m4v', '.mpg', '.mpeg', '.ts', '.y4m')     # can be read; fewer can be written
 
 def clips_under(path:Path):
     "The clips a path stands for: itself, or what lies in it"

@@ -11,10 +11,11 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 import lmdb
 import numpy as np
@@ -236,12 +237,18 @@ def _even_size(clip)->tuple[int, int]: # (h, w) pixels
     if min(h, w) >= 4: return h//4*4, w//4*4
     raise InputError(f'{clip.path}: frames of {w}x{h} are too small to be reduced by four.')
 
-def _degrade_clip(source:Path, target:Path, kind:str)->int: # how many frames
-    "Write the low-resolution side of one clip, frame by frame"
+class _Stopped(Exception):
+    "Another clip has failed, or the user wants no more"
+
+def _degrade_clip(source:Path, target:Path, kind:str, stop:Event)->int: # how many frames
+    "Write the low-resolution side of one clip, frame by frame, until `stop` is set"
     clip = open_clip(source)
     h, w = _even_size(clip)
     target.mkdir(parents=True, exist_ok=True)  # a folder may have a dot in its name only where it is there
-    try: write_clip((degrade(frame[None, :h, :w], kind)[0] for frame in clip), target)
+    def small(frame):
+        if stop.is_set(): raise _Stopped
+        return degrade(frame[None, :h, :w], kind)[0]
+    try: write_clip(map(small, clip), target)
     except BaseException:
         with suppress(OSError): target.rmdir()      # where nothing was written, no folder stays
         raise
@@ -275,13 +282,15 @@ def _check_folder(target:Path):
 
 def _degrade_all(targets:dict[Path, Path], kind:str, workers:int|None, progress:bool)->Iterator[dict]:
     "Degrade clips in parallel; a row for each that is finished"
-    with ProcessPoolExecutor(workers) as pool:
-        running = {pool.submit(_degrade_clip, clip, to, kind): to.name for clip, to in targets.items()}
+    stop = Event()
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        running = {pool.submit(_degrade_clip, clip, to, kind, stop): to.name for clip, to in targets.items()}
         finished = as_completed(running)
         try:
             for task in tqdm(finished, total=len(running), disable=not progress, desc='degrading', unit='clip'):
                 yield dict(clip=running[task], frames=task.result(), made=True)
         except BaseException:
+            stop.set()
             pool.shutdown(cancel_futures=True)
             raise
 
@@ -289,14 +298,14 @@ def _degrade_all(targets:dict[Path, Path], kind:str, workers:int|None, progress:
 def degrade_clips(source:str|Path,        # a clip, or a folder of clips
                   target:str|Path,        # a folder of PNG for each comes below it
                   kind:str='BI',          # degradation, see `resize.degrade`
-                  workers:int|None=None,  # processes; default one per core
+                  workers:int|None=None,  # threads; default one per core
                   progress:bool=True,
                  )->pd.DataFrame:         # clip, frames, made (False: was there already)
     """Make the low-resolution side of every clip, in parallel; what is there already is kept.
     `InputError` for an unknown kind, a place that cannot be, or frames there that are another clip's"""
     source, target = Path(source), Path(target)
     check_degradation(kind)
-    if workers is not None and workers < 1: raise InputError(f'degrade: at least one process, not {workers}.')
+    if workers is not None and workers < 1: raise InputError(f'degrade: at least one thread, not {workers}.')
     targets = _targets(source, target)
     _check_folder(target)
     done = {clip: _is_done(clip, to, kind) for clip, to in targets.items()}

@@ -699,7 +699,9 @@ def _encoder(container, path:Path, size:tuple[int, int], fps:Fraction, colour:Co
     context = stream.codec_context
     context.color_primaries, context.color_trc = colour.primaries, colour.transfer
     context.sample_aspect_ratio = aspect
-    if aspect != 1 and path.suffix.lower() in MATROSKA: stream.metadata['title'] = PLACE
+    matroska = path.suffix.lower() in MATROSKA
+    if aspect != 1 and matroska: stream.metadata['title'] = PLACE
+    if codec.encoder == 'libx265' and not matroska: context.codec_tag = 'hvc1'      # the one that Apple's players know
     if stream.pix_fmt in _RGB: return stream
     context.colorspace = colour.matrix
     # swscale is a step off in full range of ten bits

@@ -11,7 +11,7 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -121,9 +121,11 @@ def _copied(out)->Callable:
     return passed
 
 def _sound_encoded(out)->Callable:
-    "Sound in another codec"
+    "Sound in another codec; what is damaged is skipped, as a player would"
     def passed(stream, packet):
-        for frame in stream.codec_context.decode(packet): yield from out.encode(frame)
+        frames = []
+        with suppress(av.error.InvalidDataError): frames = stream.codec_context.decode(packet)
+        for frame in frames: yield from out.encode(frame)
         if packet is None: yield from out.encode(None)
     return passed
 
@@ -313,7 +315,9 @@ def _join_videos(parts:list[Path], path:Path, fps:Fraction, tracks:Tracks|None, 
     "Copy the pictures of videos that were written alike, and the tracks that go with them"
     matroska, first = path.suffix.lower() in MATROSKA, open_clip(parts[0])
     with av.open(str(path), 'w', options={} if matroska else {'movflags': 'faststart'}) as container:
-        with open_video(parts[0]) as (_, stream): copy = container.add_stream_from_template(stream, opaque=True)
+        with open_video(parts[0]) as (_, stream):
+            copy = container.add_stream_from_template(stream, opaque=True)
+            if not matroska: copy.codec_context.codec_tag = stream.codec_context.codec_tag
         if matroska and first.aspect != 1: copy.metadata['title'] = PLACE
         with _carrying(tracks, container) as (write_until, lead):
             write_until(lead)
@@ -347,6 +351,11 @@ def join_clips(parts:list[Path],       # that `write_clip` wrote: all folders, o
     check_output(path, parts)
     video = is_video(path)
     with replacing(path, is_our_frame) as tmp:
-        if video: _join_videos(parts, tmp, Fraction(fps or open_clip(parts[0]).fps), tracks, times)
-        else: _join_folders(parts, tmp)
+        if not video: _join_folders(parts, tmp)
+        else:
+            try: _join_videos(parts, tmp, Fraction(fps or open_clip(parts[0]).fps), tracks, times)
+            except av.FFmpegError as e:
+                if isinstance(e, OSError): raise      # the disk
+                raise InputError(f'{path}: {tracks and tracks.path} has a track that cannot be copied ({e}); '
+                                 'leave sound out, or write .mkv') from e
     return path

@@ -26,7 +26,7 @@ from .networks import in_flow
 # %% ../nbs/24_widths.ipynb #930acbd9
 def _read_amount(item, text)->tuple[str, float]:
     "A measure of a target and how much of it, such as ('macs', 0.5) or ('latency_ms', 800)"
-    match = re.fullmatch(r'(macs|latency)=([0-9.]+)(ms)?', item)
+    match = re.fullmatch(r'(macs|latency)=([0-9.]+(?:e[+-]?[0-9]+)?)(ms)?', item)
     try: measure, amount = match[1], float(match[2])
     except (TypeError, ValueError):
         raise InputError("target: 'macs=0.5' or 'latency=0.5' (of the dense network's) or 'latency=800ms' (per frame) "

@@ -38,7 +38,7 @@ from .compare import checked_comparison, compare_clips
 from .fast import Fast, flows
 from .files import InputError, check_output, check_replaceable, replacing
 from .frames import (
-    VIDEOS, Clip, Colour, Encoding, codec_for, frame_rate, is_our_frame, open_clip, write_clip)
+    Clip, Colour, Encoding, codec_for, frame_rate, is_our_frame, is_video, open_clip, write_clip)
 from .tracks import Tracks, join_clips
 
 # %% ../nbs/33_streaming.ipynb #cutgraph
@@ -591,8 +591,6 @@ def _write_parts(job, network, clip, starts, fps, options, encoding, cost, progr
     return [job.part(i) for i in range(len(lengths))]
 
 # %% ../nbs/33_streaming.ipynb #60b9b1d7
-def _is_video(output)->bool: return output.suffix.lower() in VIDEOS
-
 def _check_paths(source, output, model, compare, force):
     "`InputError` where an output exists, is also a source, or cannot be written"
     check_output(output, [source, model])
@@ -601,11 +599,7 @@ def _check_paths(source, output, model, compare, force):
     if compare: check_output(compare, [source, model])
     if output.exists() and not force:
         raise InputError(f'{output} exists; choose another name, or replace it with --force.')
-    if _is_video(output): return
-    if output.suffix:
-        raise InputError(f'{output} has a suffix that is not written here; '
-                         f'use {", ".join(VIDEOS)}, or a folder name without a dot.')
-    check_replaceable(output, is_our_frame)
+    if not is_video(output): check_replaceable(output, is_our_frame)
 
 @contextmanager
 def _open_job(output, about, force)->Iterator[_Job]:
@@ -641,7 +635,7 @@ def _resume_text(job)->str:
 def _join(parts, output, clip, fps, tracks):
     "One clip from all parts, with the frame times of its source and what goes along"
     rate = fps or clip.fps
-    times = clip.times if _is_video(output) and not fps else None
+    times = clip.times if is_video(output) and not fps else None
     join_clips(parts, output, rate and Fraction(rate).limit_denominator(1001), tracks, times)
 
 def _report(output, clip, size, starts, resumed, cost, seconds)->dict:
@@ -671,7 +665,7 @@ def _run(output, clip, network, about, options, encoding, cuts, tracks, fps, for
 def _checked_request(source, output, model, compare, fps, encoding, force)->Path|None:
     "Where the comparison goes, if one is wanted; `InputError` where paths, rate or encoding cannot be"
     _check_paths(source, output, resolve(model), compare, force)
-    if _is_video(output): codec_for(output, encoding)
+    if is_video(output): codec_for(output, encoding)
     elif encoding != Encoding(): raise InputError(f'{output}: a folder of images has no codec to choose.')
     if fps is not None: frame_rate(fps)
     return checked_comparison(compare, force) if compare else None
@@ -688,7 +682,7 @@ def _tracks(source, clip, sound, fps)->Tracks|None:
 def _remarks(source, clip, output, tracks, encoding)->list[str]:
     "What will not come out as it went in, in sentences"
     said = [*clip.remarks, *(tracks.remarks(output.suffix) if tracks else [])]
-    codec = codec_for(output, encoding) if _is_video(output) else None
+    codec = codec_for(output, encoding) if is_video(output) else None
     if (clip.colour.mastering or clip.colour.light) and not (codec and codec.hdr):
         said.append(f'{source}: the HDR data on its mastering display are left out; H.264 and HEVC can hold them.')
     if codec and clip.colour.dense and codec.formats[0] == codec.formats[1] == 'yuv420p':

@@ -161,6 +161,12 @@ _OF_NUMPY = [(getattr(np._core.multiarray, name), f'numpy.{core}.multiarray.{nam
              for core in ('core', '_core') for name in ('scalar', '_reconstruct')]
 _HARMLESS = [np.dtype, np.ndarray, *{type(np.dtype(kind)) for kind in 'fdilqB?'}, *_OF_NUMPY, argparse.Namespace]
 
+def _members(path:Path)->list[str]:
+    "Names in a zip archive; none in another file, or a damaged one"
+    try:
+        with zipfile.ZipFile(path) as archive: return archive.namelist()
+    except zipfile.BadZipFile: return []
+
 def _what_it_is(path:Path)->str:
     "What a file is that no checkpoint can be; empty where that does not show"
     with open(path, 'rb') as file: head = file.read(1024)
@@ -172,7 +178,7 @@ def _what_it_is(path:Path)->str:
         return 'a pointer of Git LFS; fetch the file with `git lfs pull`'
     if path.suffix == '.onnx' or head[:1] == b'\x08' and b'pytorch' in head[:64]:
         return 'an ONNX graph; give the checkpoint it was exported from'
-    if zipfile.is_zipfile(path) and any('/code/' in name for name in zipfile.ZipFile(path).namelist()):
+    if any('/code/' in name for name in _members(path)):
         return 'a TorchScript archive, which holds code; save model.state_dict() of the network it was made from'
     return ''
 
@@ -215,8 +221,9 @@ def _read_pickle(path:Path)->dict:
     place = next(filter(_is_averaged, networks), next(iter(networks)))
     if relative := _relative(networks[place][0]):
         raise InputError(f'{path}: not a BasicVSR: this looks like {relative}.')
-    if _is_averaged(place) and len(networks) > 1:
-        warnings.warn(f"{path}: its averaged weights ('{place.strip('.')}') are taken, not the others.", stacklevel=4)
+    if len(networks) > 1:
+        kind = 'averaged weights' if _is_averaged(place) else 'first weights'
+        warnings.warn(f"{path}: its {kind} ('{place.strip('.')}') are taken, not the others.", stacklevel=4)
     return our_names(*networks[place])
 
 # %% ../nbs/18_checkpoints.ipynb #1c45b5f0

@@ -15,10 +15,12 @@ import struct
 import zlib
 from abc import ABC, abstractmethod
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
 
@@ -172,11 +174,10 @@ def _about_files(path:Path, files:list[Path], transparent:bool)->list[str]:
     "What is odd about a folder of frames, in sentences"
     said, missing = [], _missing_numbers(files)
     if missing:
-        more = f' and {len(missing) - 1} more' if len(missing) > 1 else ''
-        said.append(f'{path}: frame number {missing[0]}{more} missing; the frames on both sides follow each other.')
-    stems = [file.stem for file in files]
-    if twin := next((file for file in files if stems.count(file.stem) > 1), None):
-        said.append(f'{path}: several files are named {twin.stem}; each of them is a frame.')
+        which = f'{missing[0]} is' if len(missing) == 1 else f'{missing[0]} and {len(missing) - 1} more are'
+        said.append(f'{path}: frame {which} missing; what is there is joined as if nothing lay between.')
+    stem, files_of_it = Counter(file.stem for file in files).most_common(1)[0]
+    if files_of_it > 1: said.append(f'{path}: {files_of_it} files are named {stem}; each of them is a frame.')
     if transparent: said.append(f'{path}: transparency is left out.')
     return said
 
@@ -480,10 +481,10 @@ def _is_interlaced(path:Path)->bool:
     if interlaced + progressive < ENOUGH: return any(frame.interlaced_frame for frame in frames)
     return interlaced > progressive
 
-def _about_video(clip, first:av.VideoFrame)->list[str]:
+def _about_video(clip)->list[str]:
     "What is odd about a video, in sentences"
     said = []
-    if any(part.is_alpha for part in first.format.components): said.append(f'{clip.path}: transparency is left out.')
+    if clip.transparent: said.append(f'{clip.path}: transparency is left out.')
     if not clip.deinterlace and _is_interlaced(clip.path):
         said.append(f'{clip.path}: this video is interlaced, so moving edges look like combs; '
                     'deinterlace it (--deinterlace).')
@@ -507,13 +508,16 @@ class VideoClip(Clip):
         self.colour = Colour.of(first)
         self.aspect = 1/aspect if round(first.rotation/90) % 2 else aspect  # of the upright frame
         if self.missing: self._end_after(_count_good(path, len(self)))
-        self.remarks = _about_video(self, first)
+        self.transparent = any(part.is_alpha for part in first.format.components)
 
     def _end_after(self, good:int):
         "Leave off what follows the first `good` frames, and cannot be decoded"
         self.missing += len(self) - good
         self.times, self.shape = self.times[:good], (good, *self.shape[1:])
         self.keys = [key for key in self.keys if key < good]
+
+    @cached_property
+    def remarks(self)->list[str]: return _about_video(self)      # decodes some frames, so only where it is asked for
 
     @property
     def steady(self)->bool:

@@ -64,6 +64,11 @@ def _differences(clip, progress=False)->pd.DataFrame: # change, skip, contrast
 # %% ../nbs/33_streaming.ipynb #e9cf5941
 USUAL, LEAST = 20., 1/8      # percent: contrast of ordinary pictures; share of the threshold that darkness leaves
 
+def _thresholds(found, threshold)->np.ndarray:
+    "What the change of each frame is compared with, percent"
+    contrast = found.contrast.combine(found.contrast.shift(), max)
+    return (threshold*(contrast/USUAL).clip(LEAST, 1)).to_numpy()
+
 def _flashes(found, thresholds)->list[int]:
     "Single frames that differ from both neighbours, which are alike; of a strobe none, or nothing would be left"
     there, back = found.change.to_numpy()[:-1], found.change.to_numpy()[1:]
@@ -78,10 +83,8 @@ def scene_cuts(clip,                       # (t, h, w, 3) uint8 or uint16 RGB, i
               )->list[int]:                # first frames of all scenes but the first one
     "Where one scene ends and another begins; a single frame that belongs to neither side is a scene of its own"
     found = _differences(clip, progress)
-    contrast = found.contrast.combine(found.contrast.shift(), max)
-    thresholds = (threshold*(contrast/USUAL).clip(LEAST, 1)).to_numpy()
-    flashes = _flashes(found, thresholds)
-    cuts = {i for flash in flashes for i in (flash, flash + 1)}
+    thresholds = _thresholds(found, threshold)
+    cuts = {i for flash in _flashes(found, thresholds) for i in (flash, flash + 1)}
     changes = [0. if i in cuts else change for i, change in enumerate(found.change)]
     for i in range(1, len(changes)):
         nearby = changes[max(i - 3, 1):i] + changes[i+1:i+4]

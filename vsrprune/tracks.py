@@ -80,10 +80,10 @@ class Tracks:
         with open_video(self.path) as (source, picture):
             tracks = [(_name(s, source), s) for s in _wanted(self, source, picture)]
             names, chapters = [name for name, _ in tracks], ['chapters'] if source.chapters() else []
-            if not suffix: return _left_out(self.path, names + chapters, 'a folder of images')
+            if not suffix: return _left_out(self.path, names + chapters, 'a folder of images cannot hold them')
             if not self.timed:
                 timed = [name for name, s in tracks if _has_times(s)]
-                return _left_out(self.path, timed + chapters, 'a video of another rate')
+                return _left_out(self.path, timed + chapters, 'they do not fit another frame rate')
             with av.open(io.BytesIO(), 'w', format=FORMATS[suffix.lower()]) as container:
                 codecs = {name: (_codec(s), _stored_as(s, container)) for name, s in tracks}
             return _changed(self.path, suffix, codecs)
@@ -102,14 +102,14 @@ def _wanted(tracks, source, picture)->list:
 
 def _has_times(stream)->bool: return stream.type != 'attachment' and not _is_cover(stream)
 
-def _left_out(path, names, place)->list[str]:
-    return [f'{path}: left out, since {place} cannot hold it: {", ".join(names)}.'] if names else []
+def _left_out(path, names, reason)->list[str]:
+    return [f'{path}: left out, because {reason}: {", ".join(names)}.'] if names else []
 
 def _changed(path, suffix, codecs)->list[str]:
     "Sentences about tracks by name, each with the codec it has and the one it gets"
-    said = [f'{path}: {name} will be stored as {new}, since {suffix} cannot hold {old}.'
+    said = [f'{path}: {name} will be stored as {new}, because {suffix} cannot hold {old}.'
             for name, (old, new) in codecs.items() if new and old and new != old]
-    return said + _left_out(path, [name for name, (_, new) in codecs.items() if not new], suffix)
+    return said + _left_out(path, [name for name, (_, new) in codecs.items() if not new], f'{suffix} cannot hold them')
 
 # %% ../nbs/06_tracks.ipynb #trk00011
 def _copied(out)->Callable:

@@ -21,7 +21,7 @@ from .datasets import Crops, Pair, cached_frames, evenly, middle, mirrored
 from .files import InputError
 
 # %% ../nbs/20_calibration.ipynb #a876309c
-MIN_SIDE = 32                     # low-resolution pixels: SPyNet halves a frame five times
+MIN_SIDE = 16                     # low-resolution pixels: of smaller crops most lies near a border
 COUNT, FRAMES, SIDE = 96, 4, 32   # of the crops: many small ones differ more than a few large ones
 
 def calibration_clips(pairs:list[Pair],   # of the training side, never of a test set

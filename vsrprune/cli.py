@@ -6,12 +6,12 @@
 __all__ = ['app', 'NO_MEMORY', 'NETWORK', 'NetworkArgument', 'NetworkOption', 'ProfileName', 'DenseNetwork', 'FrameSize', 'Force',
            'AsJson', 'NOISE', 'RULE_COUNT', 'STEPS', 'MESSAGE', 'BAR', 'DONE', 'ENDS', 'TEX', 'Rerun', 'Extend',
            'Cluster', 'Line', 'SkipUnreadable', 'Layout', 'Half', 'Compress', 'KIND_WORDS', 'CLIPS', 'TrainingClips',
-           'NetworkOutput', 'Target', 'MaxDrop', 'Flow', 'BFloat16', 'FilterCriterion', 'Teacher', 'data', 'KIND',
-           'Dtype', 'Tile', 'LookAhead', 'Compare', 'LEAST_TILE', 'models', 'main', 'fail', 'tell', 'report_errors',
-           'frame_size', 'notebook_path', 'check_executed', 'parse_parameters', 'check_parameters', 'write_html',
-           'notebook', 'time_left', 'Progress', 'follow', 'check_cluster', 'snakemake', 'report_lock', 'report',
-           'estimate', 'records', 'ship', 'train', 'convert', 'info_text', 'info', 'export', 'PhaseLines', 'prune',
-           'finetune', 'check', 'degrade', 'upscale_text', 'upscale', 'scores_text', 'evaluate', 'list_models',
+           'NetworkOutput', 'Target', 'MaxDrop', 'Flow', 'BFloat16', 'FilterCriterion', 'Crop', 'Teacher', 'data',
+           'KIND', 'Dtype', 'Tile', 'LookAhead', 'Compare', 'LEAST_TILE', 'models', 'main', 'fail', 'tell',
+           'report_errors', 'frame_size', 'notebook_path', 'check_executed', 'parse_parameters', 'check_parameters',
+           'write_html', 'notebook', 'time_left', 'Progress', 'follow', 'check_cluster', 'snakemake', 'report_lock',
+           'report', 'estimate', 'records', 'ship', 'train', 'convert', 'info_text', 'info', 'export', 'PhaseLines',
+           'prune', 'finetune', 'check', 'degrade', 'upscale_text', 'upscale', 'scores_text', 'evaluate', 'list_models',
            'get_models']
 
 # %% ../nbs/50_cli.ipynb #af31115e
@@ -336,9 +336,10 @@ def _resolve(network:str, explanation:str, folder:Path|str='')->Path:
 def _dense_source(wanted, checkpoint:str)->str:      # of the network that the user gave; '' for the profile's own
     "The file that a report begins with; a published network that the profile names is fetched where it is missing"
     from vsrprune.catalogue import CATALOGUE, fetch
-    if checkpoint: return str(_resolve(checkpoint, 'CHECKPOINT is the dense network to prune').resolve())
+    if checkpoint:
+        return str(_resolve(checkpoint, 'give the dense network to prune as --checkpoint (CHECKPOINT)').resolve())
     if wanted.checkpoint in CATALOGUE: fetch([wanted.checkpoint], note=lambda text: _note(f'report: {text}'))
-    _resolve(wanted.checkpoint, f'profile {wanted.name} begins with it', repo_root())
+    _resolve(wanted.checkpoint, f'profile {wanted.name} needs it', repo_root())
     return ''
 
 def _given_network(wanted, checkpoint:str)->str:
@@ -357,10 +358,11 @@ def _committed_settings(wanted)->dict[str, str]:
     missing = [name for name in names if not (wanted.committed_folder/f'{name}.json').is_file()]
     if {'dense-s0-dense', 'bicubic-s0-dense'} & set(missing):
         raise InputError(f'profile {wanted.name}: {len(missing)} of its records are not committed '
-                         f'(first: {missing[0]}); EXTEND=1 computes what is missing, RERUN=1 everything.')
+                         f'(first: {missing[0]}); use --extend (EXTEND=1) to compute what is missing, '
+                         'or --rerun (RERUN=1) to compute everything.')
     if missing:
         _note(f'report: {len(missing)} of {len(names)} records are not committed, and the report is built without '
-              'them; EXTEND=1 computes them')
+              'them; --extend (EXTEND=1) computes them')
     return dict(profile=wanted.name, committed='true')
 
 def _check_inputs(wanted, checkpoint:str):
@@ -399,8 +401,8 @@ def _remove_runs(wanted):
 def _begin(wanted, checkpoint:str, rerun:bool, extend:bool=False)->dict[str, str]:
     "Check what a report needs, make its folder ready, and give the settings of the Snakefile"
     if extend and (rerun or checkpoint):
-        raise InputError('to extend a report is to resume from committed records; '
-                         'it goes neither with a rerun nor with another network.')
+        raise InputError('--extend computes only what the committed records lack, '
+                         'so it cannot be combined with --rerun or --checkpoint.')
     from_committed = wanted.committed and wanted.committed_folder.is_dir() and not (rerun or extend or checkpoint)
     if from_committed: return _committed_settings(wanted)
     anew = _is_new_rerun(wanted, rerun)
@@ -640,7 +642,7 @@ def export(model:NetworkArgument,
     if as_json: return typer.echo(json.dumps(about))
     for name, graph in about['graphs'].items():
         typer.echo(f"{output/graph['file']}: {name} of {', '.join(graph['inputs'])}, "
-                   f"apart from PyTorch by at most {graph['apart']:.1g}")
+                   f"differs from PyTorch by at most {graph['apart']:.1g}")
 
 # %% ../nbs/50_cli.ipynb #b3a4e1b2
 class PhaseLines:
@@ -688,6 +690,7 @@ BFloat16 = Annotated[bool, typer.Option('--bfloat16', help='Measure time in bflo
 # %% ../nbs/50_cli.ipynb #c4b5f2c3
 FilterCriterion = Annotated[str, typer.Option(
     help='Which score ranks the channels, for widths and for removal; an unknown name prints the list.')]
+Crop = Annotated[int, typer.Option(help='Side of training crops, low-resolution pixels; smaller for small clips.')]
 
 @app.command()
 def prune(model:NetworkOption, data:TrainingClips, target:Target, output:NetworkOutput,
@@ -697,6 +700,7 @@ def prune(model:NetworkOption, data:TrainingClips, target:Target, output:Network
           bfloat16:BFloat16 = False,
           flow:Flow = False,
           criterion:FilterCriterion = 'reconstruction',
+          crop:Crop = 32,
           seed:int = 0,
           force:Force = False,
           as_json:AsJson = False):
@@ -711,7 +715,7 @@ def prune(model:NetworkOption, data:TrainingClips, target:Target, output:Network
         from vsrprune.shrink import shrink_file
         lines, dtype = PhaseLines(), torch.bfloat16 if bfloat16 else torch.float32
         options = dict(iterations=iterations, size=frame_size(size), seed=seed, flow=flow, dtype=dtype,
-                       criterion=criterion)
+                       criterion=criterion, crop=crop)
         try: found = shrink_file(model, data, target, output, max_drop, force, note=lines, **options)
         finally: lines.end()
     _tell_network(output, found, as_json)
@@ -728,6 +732,7 @@ def finetune(model:Annotated[str, typer.Option(help=f'{NETWORK} Weights that are
              iterations:Annotated[int, typer.Option(help='Iterations of training.')] = 1000,
              lr:Annotated[float, typer.Option(help='Initial learning rate; it falls to almost zero.')] = 2e-4,
              batch:Annotated[int, typer.Option(help='Crops in a batch.')] = 2,
+             crop:Crop = 32,
              seed:int = 0,
              force:Force = False,
              as_json:AsJson = False):
@@ -737,7 +742,7 @@ def finetune(model:Annotated[str, typer.Option(help=f'{NETWORK} Weights that are
     """
     with report_errors(resumes=True):
         from vsrprune.shrink import finetune_file
-        found = finetune_file(model, data, output, teacher, iterations, lr, seed, batch, force, _note)
+        found = finetune_file(model, data, output, teacher, iterations, lr, seed, batch, crop, force, _note)
     _tell_network(output, found, as_json)
 
 # %% ../nbs/50_cli.ipynb #044be8d2
@@ -755,7 +760,7 @@ def check(name:Annotated[str, typer.Argument(help="'reds', in any of its layouts
     """
     with report_errors():
         from vsrprune.preparation import check_reds, make_reds4
-        if name != 'reds': raise InputError(f"data check: nothing known of '{name}'; there is reds.")
+        if name != 'reds': raise InputError(f"data check: unknown data set '{name}'; available: reds.")
         found = check_reds(path)
         tell(f'{path}: REDS, layout {found.layout}\n{found.parts.to_markdown(index=False)}', as_json, path=path,
              layout=found.layout, parts=found.parts.to_dict('records'), wrong=found.wrong, reds4=reds4)
@@ -770,7 +775,7 @@ KIND = "'BI' (MATLAB bicubic), 'BD' (blur, as in BasicVSR) or 'BD-duf' (blur, as
 def degrade(source:Annotated[Path, typer.Argument(help='A clip, or a folder of clips: videos or folders of frames.')],
             output:Annotated[Path, typer.Option('-o', '--output', help='A folder; each clip becomes a folder in it.')],
             kind:Annotated[str, typer.Option(help=KIND)] = 'BI',
-            workers:Annotated[int|None, typer.Option(help='Number of processes; default one per core.')] = None,
+            workers:Annotated[int|None, typer.Option(help='Number of threads; default one per core.')] = None,
             as_json:AsJson = False):
     """Make the low-resolution side of a data set: clips downscaled by four, in parallel. Existing clips are kept.
 
@@ -785,7 +790,7 @@ def degrade(source:Annotated[Path, typer.Argument(help='A clip, or a folder of c
 # %% ../nbs/50_cli.ipynb #738ace04
 Dtype = Annotated[str, typer.Option(help="Precision: 'float32'; 'bfloat16', faster if the processor "
                                          "supports it; 'float16', on GPUs only.")]
-Tile = Annotated[int|None, typer.Option(help='Compute large frames in square tiles of this many source pixels; '
+Tile = Annotated[int|None, typer.Option(help='Compute large frames in square tiles, this many source pixels a side; '
                                              'default whole frames.')]
 LookAhead = Annotated[int|None, typer.Option(help='For live video: number of future frames that may be used; '
                                                   'default all of the scene.')]
@@ -807,12 +812,12 @@ def upscale_text(output:Path,
     height, width = done['size']
     text = (f"{output}: {done['frames']} frames of {width}x{height}, {_scenes_text(done['cuts'], start)}, "
             f"{done['frames_per_second']:.2f} frames per second")
-    return f"{text}, {done['resumed']} of them there already" if done['resumed'] else text
+    return f"{text}; {done['resumed']} frames were already done" if done['resumed'] else text
 
 # %% ../nbs/50_cli.ipynb #2516e0f7
 def _chosen_sound(number:int|None, none:bool)->str|int:
     "As `upscale_file` takes it; `InputError` where both options are given"
-    if none and number is not None: raise InputError('--sound keeps one sound, --no-sound none; give one of them.')
+    if none and number is not None: raise InputError('give either --sound or --no-sound, not both.')
     if none: return 'none'
     return 'all' if number is None else number
 
@@ -857,17 +862,20 @@ def upscale(source:Annotated[Path, typer.Argument(help='A video, or a folder of 
             tile:Tile = None,
             look_ahead:LookAhead = None,
             cuts:Annotated[bool, typer.Option(help='Detect scene cuts, and restore each scene by itself.')] = True,
-            sound:Annotated[int|None, typer.Option(help='Number of the only sound to keep; default all.')] = None,
-            no_sound:Annotated[bool, typer.Option('--no-sound', help='Leave all sound out.')] = False,
-            deinterlace:Annotated[bool, typer.Option('--deinterlace', help='Make one frame of two fields.')] = False,
+            sound:Annotated[int|None, typer.Option(
+                help='Keep only this audio track, counted from 1; default all.')] = None,
+            no_sound:Annotated[bool, typer.Option('--no-sound', help='Leave all audio out.')] = False,
+            deinterlace:Annotated[bool, typer.Option(
+                '--deinterlace', help='Deinterlace the source; the frame rate stays.')] = False,
             scale:Annotated[str, typer.Option(help='4, 3 or 2, or a size such as 1920x1080.')] = '4',
             start:Annotated[int, typer.Option(help='First frame.')] = 0,
             frames:Annotated[int|None, typer.Option(help='Number of frames; default all to the end.')] = None,
-            fps:Annotated[float|None, typer.Option(help='Frame rate; default that of the source.')] = None,
+            fps:Annotated[float|None, typer.Option(
+                help='Output frame rate, without audio, subtitles and chapters; default that of the source.')] = None,
             compare:Compare = None,
             codec:Annotated[str, typer.Option(
                 help="'h264', 'hevc', 'av1', 'prores' or 'ffv1'; default ffv1 (.mkv), av1 (.webm), h264.")] = '',
-            crf:Annotated[float|None, typer.Option(help='Quality of the codec, smaller is better.')] = None,
+            crf:Annotated[float|None, typer.Option(help='Constant rate factor; lower is better and larger.')] = None,
             preset:Annotated[str, typer.Option(help="The encoder's preset, such as 'slow'.")] = '',
             device:Annotated[str|None, typer.Option(help="'cpu' or 'cuda'; default a GPU if there is one.")] = None,
             threads:Annotated[int|None, typer.Option(help='Processor threads; default one per core.')] = None,
@@ -883,7 +891,7 @@ def upscale(source:Annotated[Path, typer.Argument(help='A video, or a folder of 
                         start=start, frames=frames, fps=fps, compare=compare, encoding=(codec, crf, preset),
                         device=_device(device, threads), force=force)
     if done['missing']:
-        _warn(f"{source} was cut short: it ends after {done['frames']} frames, about {done['missing']} early.")
+        _warn(f"{source} was cut short: it ends after {done['frames']} frames, about {done['missing']} too few.")
     typer.echo(json.dumps(done) if as_json else upscale_text(output, done, start))
 
 # %% ../nbs/50_cli.ipynb #9f7381a3

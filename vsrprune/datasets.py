@@ -333,8 +333,8 @@ def clips_under(path:Path):
     clips = [p for p in inside if p.is_dir() or p.suffix.lower() in MOVIES]
     images = [p for p in inside if p.suffix.lower() in IMAGES]
     if clips and images:
-        raise InputError(f'{path}: {images[0].name} lies beside {clips[0].name}; '
-                         'a folder holds either the frames of one clip or several clips.')
+        raise InputError(f'{path}: contains both frames ({images[0].name}) and clips ({clips[0].name}); '
+                         'give a folder with either the frames of one clip or several clips.')
     if not clips and not images:
         raise InputError(f'{path}: no clips here; expected frames ({", ".join(IMAGES[:4])} …), videos, '
                          'or folders of frames.')
@@ -403,7 +403,7 @@ def clip_pairs(name:str|Path,              # 'stills', 'vid4', 'reds4', or a pat
     """The clips of a dataset as pairs; the layout of a benchmark is checked before anything is read.
     Raises `InputError` that says what is missing, or that a benchmark is not for training"""
     if frames is not None and frames < 1:
-        raise InputError(f'{name}: at least one frame of each clip, not {frames}.')
+        raise InputError(f'{name}: frames must be at least 1, got {frames}.')
     if split not in ('train', 'validation', 'evaluation'):
         raise InputError(f"{name}: no split '{split}'; available: train, validation, evaluation.")
     if lq and name in ('stills', *BENCHMARKS):
@@ -522,7 +522,7 @@ def _check_crop_fits(name, lq, size):
     _, h, w, _ = lq.shape
     if min(h, w) >= size: return
     raise InputError(f'{name}: {4*w}x{4*h} is smaller than the training crop of {4*size}x{4*size}; '
-                     'use smaller crops or leave the clip out.')
+                     'use smaller crops (--crop), or leave the clip out.')
 
 def _open_clips(pairs, size, store, skip_unreadable)->tuple[list, list]:
     "Names of the clips to train on and their sides (lq, gt)"

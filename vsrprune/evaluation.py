@@ -71,7 +71,7 @@ def dtype_named(name:str)->torch.dtype:
     "The type of number of that name; warns where this processor has to emulate it, raises `InputError` for another"
     if name not in DTYPES: raise InputError(f"dtype is one of {', '.join(DTYPES)}, not {name!r}.")
     if name == 'float16' and not torch.cuda.is_available():
-        raise InputError('float16 is for GPUs; processors compute in float32 or bfloat16.')
+        raise InputError('float16 needs a GPU; on a CPU, use float32 or bfloat16.')
     if name == 'bfloat16' and not has_bfloat16():
         text = 'this processor has no units for bfloat16 and emulates it: several times slower than float32'
         warnings.warn(text, stacklevel=2)
@@ -93,7 +93,7 @@ def protocol_text(version:str, temporal:bool=True)->str:
 def pairs_at(data:str, frames:int|None=None, split:str='evaluation', kind:str='BI', lq:Path|None=None)->list[Pair]:
     "Clips by name, or at a path: from here, or under the data root; `kind` is the degradation, `lq` its result"
     check_degradation(kind)
-    if lq and kind != 'BI': raise InputError(f'{lq}: is degraded already; leave out --degradation {kind}.')
+    if lq and kind != 'BI': raise InputError(f'{lq}: clips of --lq are low-resolution; leave out --degradation {kind}.')
     options = dict(frames=frames, split=split, kind=kind, lq=lq)
     if data in PROTOCOLS: return clips(data, **options)
     if Path(data).exists(): return clip_pairs(Path(data).resolve(), **options)

@@ -184,8 +184,8 @@ def export_file(model:str|Path,              # a checkpoint, dense or pruned
             file = name + FORMATS[form]
             apart = _write_graph(name, module, channels, made[name], tmp/file, form)
             if apart > _TOLERANCES[name]:
-                raise InputError(f'{model}: the graph {name} computes something else in ONNX Runtime '
-                                 f'(apart by {apart:.2g}); nothing was written.')
+                raise InputError(f'{model}: graph {name} differs from PyTorch by up to {apart:.2g} in ONNX Runtime, '
+                                 'which is too much; nothing was written.')
             about['graphs'][name] = dict(file=file, inputs=channels, apart=apart)
         (tmp/'about.json').write_text(json.dumps(about, indent=1) + '\n')
     return about

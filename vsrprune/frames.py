@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['IMAGES', 'SIDEWAYS', 'CHANNELS', 'LOOKED_AT', 'ENOUGH', 'SOFTWARE', 'CODECS', 'DEFAULT_CODECS', 'VIDEOS', 'PLACE',
-           'MATROSKA', 'Clip', 'FolderClip', 'open_video', 'Colour', 'VideoClip', 'open_clip', 'read_clip',
-           'is_our_frame', 'Codec', 'Encoding', 'codec_for', 'set_aspect', 'frame_rate', 'is_video', 'write_clip']
+           'MATROSKA', 'Clip', 'FolderClip', 'open_video', 'packets_of', 'Colour', 'VideoClip', 'open_clip',
+           'read_clip', 'is_our_frame', 'Codec', 'Encoding', 'codec_for', 'set_aspect', 'frame_rate', 'is_video',
+           'write_clip']
 
 # %% ../nbs/01_frames.ipynb #d499799a
 import math
@@ -84,7 +85,7 @@ def _image(path:Path)->Iterator[Image.Image]:
     try:
         with Image.open(path) as image: yield image
     except InputError: raise
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
+    except Exception as e:      # Pillow alone works inside, and answers damaged files with errors of many kinds
         raise InputError(f'{path} cannot be read as an image: {e}; is it whole?') from e
 
 # %% ../nbs/01_frames.ipynb #105d6e81
@@ -134,7 +135,7 @@ CHANNELS = dict(gray16=1, ya16=2, rgb48=3, rgba64=4)     # of FFmpeg's pixel for
 def _read_deep(path:Path)->np.ndarray: # (h, w, 3) uint16 RGB
     "An image of 16 bits per channel"
     try:
-        with av.open(str(path)) as container: frame = next(container.decode(video=0))
+        with av.open(str(path), metadata_errors='replace') as container: frame = next(container.decode(video=0))
     except (av.FFmpegError, StopIteration) as e:
         raise InputError(f'{path} cannot be read as an image: {e}; is it whole?') from e
     kind, order = frame.format.name[:-2], frame.format.name[-2:]
@@ -175,7 +176,7 @@ def _about_files(path:Path, files:list[Path], transparent:bool)->list[str]:
     said, missing = [], _missing_numbers(files)
     if missing:
         which = f'{missing[0]} is' if len(missing) == 1 else f'{missing[0]} and {len(missing) - 1} more are'
-        said.append(f'{path}: frame {which} missing; what is there is joined as if nothing lay between.')
+        said.append(f'{path}: frame {which} missing; the frames around each gap are treated as consecutive.')
     stem, files_of_it = Counter(file.stem for file in files).most_common(1)[0]
     if files_of_it > 1: said.append(f'{path}: {files_of_it} files are named {stem}; each of them is a frame.')
     if transparent: said.append(f'{path}: transparency is left out.')
@@ -213,7 +214,7 @@ def _reason(e:Exception)->str:
 @contextmanager
 def open_video(path:Path)->Iterator[tuple]: # (container, stream)
     "A video file opened at its first moving picture; `InputError` where there is none"
-    try: container = av.open(str(path))
+    try: container = av.open(str(path), metadata_errors='replace')      # titles of old files are not in UTF-8
     except (av.FFmpegError, OSError) as e:
         raise InputError(f'{path} cannot be opened as a video: {_reason(e)}') from e
     with container:
@@ -225,23 +226,27 @@ def open_video(path:Path)->Iterator[tuple]: # (container, stream)
         yield container, streams[0]
 
 # %% ../nbs/01_frames.ipynb #2572de5d
+def packets_of(container, *streams)->Iterator[av.Packet]: # of all tracks where none is named
+    "Packets in the order stored, without those of tracks that begin in the middle of a file"
+    with suppress(IndexError): yield from container.demux(*streams)      # PyAV at the end of such a file
+
 def _decode(path:Path,
             first:int|None=None, # time of the key frame to begin at, in units of the stream; None: the beginning
            )->Iterator[av.VideoFrame]:
     "Decoded frames in the order they are shown"
     with open_video(path) as (container, stream):
         if first is not None: container.seek(first, stream=stream)
-        for frame in container.decode(stream):
+        for frame in chain.from_iterable(packet.decode() for packet in packets_of(container, stream)):
             # Frames shown before a key frame may depend on pictures before it, which were not decoded.
             if first is None or frame.pts >= first: yield frame
 
 # %% ../nbs/01_frames.ipynb #7fae4c8b
 def _declared_end(container, stream)->tuple[float, float]: # seconds, and a tolerance in frames
     "When a stream ends, by what its container declares"
-    tag = stream.metadata.get('DURATION')
+    tag = re.fullmatch(r'(\d{1,6}):(\d\d):(\d\d(?:\.\d+)?)', stream.metadata.get('DURATION', ''))
     if not tag or 'matroska' not in container.format.name: return (container.duration or 0)/av.time_base, 1.5
-    hours, minutes, seconds = tag.split(':')
-    return int(hours)*3600 + int(minutes)*60 + float(seconds), .5
+    hours, minutes, seconds = map(float, tag.groups())
+    return hours*3600 + minutes*60 + seconds, .5
 
 def _declared(container, stream,
               found:int, # frames found
@@ -258,7 +263,7 @@ def _packets(container, stream)->tuple[int, list, set[int], float]:
     "Read a file without decoding it: frames stored, times of those shown, times of key frames, and the end in seconds"
     found, times, keys, end = 0, [], set(), 0.
     try:
-        for packet in container.demux():
+        for packet in packets_of(container):
             if not packet.size or packet.is_corrupt: continue
             if packet.pts is not None:
                 end = max(end, float((packet.pts + (packet.duration or 0))*packet.time_base))
@@ -431,7 +436,7 @@ def _decoded_from(clip, start:int)->tuple[int, Iterator[av.VideoFrame]]:
     "A frame at or before `start`, by its number, and decoded frames from there on, all undamaged"
     key, frames = _seek(clip, max(start - clip.deinterlace, 0))     # a filter compares a frame with the one before
     checked = (_due(frames, i, clip.path, len(clip)) for i in range(key, len(clip)))
-    return key, _filtered(checked, 'bwdif', 'send_frame') if clip.deinterlace else checked
+    return key, _deinterlaced(checked, clip.path) if clip.deinterlace else checked
 
 def _frames_from(clip, start:int)->Iterator[np.ndarray]: # (h, w, 3) of the clip's dtype
     "Frames of a video from `start` on, one at a time"
@@ -471,12 +476,27 @@ def _filtered(frames:Iterable[av.VideoFrame], *description:str)->Iterator[av.Vid
     graph.push(None)
     yield from _pulled(graph)
 
+# %% ../nbs/01_frames.ipynb #fields02
+def _of_one_size(frames:Iterator[av.VideoFrame], path:Path)->Iterator[av.VideoFrame]:
+    "The same frames; `InputError` where they change their size, which a filter may not notice"
+    first = None
+    for frame in frames:
+        first = first or (frame.width, frame.height)
+        if (frame.width, frame.height) != first:
+            raise InputError(f'{path} changes its size; all frames of a clip must have one size')
+        yield frame
+
+def _deinterlaced(frames:Iterator[av.VideoFrame], path:Path)->Iterator[av.VideoFrame]:
+    "One frame for two fields; `InputError` where frames change"
+    try: yield from _filtered(_of_one_size(frames, path), 'bwdif', 'send_frame')
+    except av.FFmpegError as e: raise InputError(f'{path} cannot be deinterlaced: {_reason(e)}') from e
+
 def _is_interlaced(path:Path)->bool:
     "Whether a video is interlaced, by the look of its first frames; by its flag where too few of them tell"
-    frames = []
-    with suppress(av.FFmpegError):      # damage is met again, and named, when the frames are read
+    frames, looks = [], []
+    with suppress(av.FFmpegError):      # damage and changes of size are met again, and named, when the frames are read
         for frame in islice(_decode(path), LOOKED_AT): frames.append(frame)
-    looks = [frame.metadata.get('lavfi.idet.multiple.current_frame') for frame in _filtered(frames, 'idet')]
+        for frame in _filtered(frames, 'idet'): looks.append(frame.metadata.get('lavfi.idet.multiple.current_frame'))
     interlaced, progressive = looks.count('tff') + looks.count('bff'), looks.count('progressive')
     if interlaced + progressive < ENOUGH: return any(frame.interlaced_frame for frame in frames)
     return interlaced > progressive
@@ -660,19 +680,19 @@ def codec_for(path:Path, encoding:Encoding=Encoding())->Codec:
     "The codec of a video; `InputError` where suffix and encoding do not go together"
     suffix = path.suffix.lower()
     name = encoding.codec or DEFAULT_CODECS[suffix]
-    if name not in CODECS: raise InputError(f"no codec '{name}' is written here; available: {', '.join(CODECS)}")
+    if name not in CODECS: raise InputError(f"unknown codec '{name}'; available: {', '.join(CODECS)}")
     codec = CODECS[name]
     if suffix not in codec.suffixes:
-        raise InputError(f"{path}: {name} is not written as {suffix}; use {', '.join(codec.suffixes)}")
+        raise InputError(f"{path}: {suffix} cannot hold {name}; use {' or '.join(codec.suffixes)}")
     if codec.crf is None and (encoding.crf is not None or encoding.preset):
-        raise InputError(f'{path}: {name} has neither a quality (crf) nor a preset to choose')
+        raise InputError(f'{path}: {name} takes no crf and no preset; leave them out')
     trial = av.CodecContext.create(codec.encoder, 'w')
     trial.height, trial.width, trial.pix_fmt, trial.time_base = 128, 128, codec.formats[0], Fraction(1, 25)
     trial.options = _encoder_options(codec, encoding, Colour())
     try: trial.open()
     except (av.FFmpegError, ValueError) as e:
-        raise InputError(f"{path}: {name} cannot be encoded with crf={encoding.crf} and preset='{encoding.preset}'; "
-                         'leave them out, or see what the encoder takes') from e
+        raise InputError(f"{path}: the {name} encoder does not accept crf={encoding.crf} with "
+                         f"preset='{encoding.preset}'; leave them out, or look up which values it takes") from e
     return codec
 
 def _encoder_options(codec:Codec, encoding:Encoding, colour:Colour)->dict[str, str]:
@@ -785,7 +805,7 @@ def is_video(path:Path)->bool:
     "Whether a clip is written as a video, else as a folder; `InputError` for a suffix that is not written"
     if path.suffix.lower() in VIDEOS: return True
     if path.suffix and not path.is_dir():
-        raise InputError(f'{path} has a suffix that is not written here; '
+        raise InputError(f'{path}: cannot write {path.suffix} files; '
                          f'use {", ".join(VIDEOS)}, or a folder name without a dot')
     return False
 

@@ -99,7 +99,7 @@ def _not_a_quarter(parts:pd.DataFrame)->list[str]:
         if large not in sizes: continue
         (h, w), (height, width) = sizes[small], sizes[large]
         if (4*h, 4*w) != (height, width):
-            wrong.append(f'{small}: frames of {w}x{h} are no quarter of the {width}x{height} of {large}.')
+            wrong.append(f'{small}: frames of {w}x{h} are not a quarter of the {width}x{height} of {large}.')
     return wrong
 
 # %% ../nbs/05_preparation.ipynb #ed97e8d1
@@ -305,7 +305,7 @@ def degrade_clips(source:str|Path,        # a clip, or a folder of clips
     `InputError` for an unknown kind, a place that cannot be, or frames there that are another clip's"""
     source, target = Path(source), Path(target)
     check_degradation(kind)
-    if workers is not None and workers < 1: raise InputError(f'degrade: at least one thread, not {workers}.')
+    if workers is not None and workers < 1: raise InputError(f'degrade: workers must be at least 1, got {workers}.')
     targets = _targets(source, target)
     _check_folder(target)
     done = {clip: _is_done(clip, to, kind) for clip, to in targets.items()}

@@ -115,7 +115,7 @@ def _check_weights(line):
     _check_pattern(line)
     n_of_m = bool(line.pattern.partition(':')[2])
     if line.gradual and (line.repair or n_of_m):
-        raise ValueError('gradual pruning has nothing to repair before it, and no N of M on the way')
+        raise ValueError('gradual pruning cannot be combined with repair or an N:M pattern')
     if line.gradual and not line.trained:
         raise ValueError('gradual pruning happens while fine-tuning; give it iterations')
 

@@ -433,8 +433,8 @@ def never_worse(plain:nn.Module, solved:nn.Module,    # before repair and after 
     if harmless:
         _, share, model = min(harmless, key=lambda one: one[:2])      # the larger share of two that are alike
         return model, -share
-    warnings.warn('repair: it makes a stress clip worse however little of it is taken; '
-                  'the network is left unrepaired.', stacklevel=3)
+    warnings.warn('repair: even the smallest share of it makes a stress clip worse, '
+                  'so the network is left unrepaired.', stacklevel=3)
     return copy.deepcopy(plain), 0.
 
 # %% ../nbs/21_repair.ipynb #de4159f1

@@ -64,11 +64,13 @@ class Shrunk:
 # %% ../nbs/36_shrink.ipynb #shrtext1
 FEW_CLIPS = 3      # fewer held-out clips do not tell how much a network lost
 
+def _held_out_text(found)->str: return f"{len(found.held_out)} held-out clip{'s'*(len(found.held_out) != 1)}"
+
 def _shrunk_text(found:Shrunk)->str:
     reached = ', '.join(f'{name}={share:.3f}' for name, share in found.reached.items())
     only = 'only '*(len(found.held_out) < FEW_CLIPS)
     text = (f'{found.target}: {reached} reached; {1 - found.macs:.0%} of the MACs removed by {found.criterion}, '
-            f'{found.faster:.2f} times as fast; on {only}{len(found.held_out)} held-out clips '
+            f'{found.faster:.2f} times as fast; on {only}{_held_out_text(found)} '
             f'{found.psnr_dense:.2f} dB before, {found.psnr_pruned:.2f} pruned, {found.psnr_repaired:.2f} repaired, '
             f'{found.psnr:.2f} fine-tuned: a drop of {found.drop:.2f} dB')
     if found.flow_error is None: return text
@@ -109,7 +111,7 @@ class _Phases:
         """Facts (JSON) of a phase, and its network or tensors, as `work` returns them.
         The last argument of `work` is a function to call with a line about each step"""
         path = self.folder/f'{name}.json'
-        if path.exists(): self.say(name, f'known from before, {self.folder}')
+        if path.exists(): self.say(name, f'already done, read from {self.folder}')
         else: self._run(name, path, partial(work, *arguments))
         known = json.loads(path.read_text())
         self.seconds[name] = known['seconds']
@@ -217,7 +219,7 @@ def shrink(dense:RecurrentNetwork,             # left as it is
            seed:int=0,
            batch:int=2,
            frames:int=FRAMES,                  # of calibration clips
-           crop:int=SIDE,                      # their side, low-resolution pixels
+           crop:int=SIDE,                      # side of the crops, low-resolution pixels; of training too
            flow:bool=False,                    # prune SPyNet too
            criterion:str='reconstruction',     # a name in `CRITERIA['filters']`; for widths too
            note:Callable|None=None,            # called with a message about each step; also shows a bar of the training
@@ -228,7 +230,7 @@ def shrink(dense:RecurrentNetwork,             # left as it is
     criterion_named('filters', criterion)      # refuses an unknown one
     if isinstance(iterations, int) and iterations < 0:
         raise InputError(f'prune: iterations must be 0 (none) or more, got {iterations}.')
-    recipe = finetuning_recipe(iterations, lr, seed, batch) if iterations else finetuning_recipe(seed=seed)
+    recipe = finetuning_recipe(iterations or 1, lr, seed, batch, size=crop)
     if min(size) < 1:
         raise InputError(f'size: height and width of a frame, both 1 or more, not {size[0]} x {size[1]}.')
     parts = PARTS if flow else None
@@ -276,12 +278,12 @@ def shrink_file(model:str|Path,                # a checkpoint of any layout, or 
     `InputError` says how near it came where the drop is too large"""
     output = _checked(output, force, model)
     if max_drop is not None and not max_drop >= 0:      # also of NaN
-        raise InputError(f'max_drop is what may be lost, in dB, 0 or more; got {max_drop:g}.')
+        raise InputError(f'max_drop must be 0 dB or more, got {max_drop:g}.')
     dense = checkpoints.load_network(model)
     found = shrink(dense, pairs_at(data, split='train'), pairs_at(data, split='validation'), target, **options)
     if max_drop is not None and found.drop > max_drop:
-        raise InputError(f'{found.summary()}; that is more than the {max_drop:g} dB allowed, so {output} was not '
-                         'written. Ask for less speed, allow more, or fine-tune for longer.')
+        raise InputError(f'{found.summary()}; this exceeds the {max_drop:g} dB allowed, so {output} was not written; '
+                         'relax --target, raise --max-drop, or raise --iterations.')
     _save(found, output, model, data, 'seconds')
     return found
 
@@ -300,8 +302,8 @@ class Tuned:
         "The result in one sentence"
         teacher = ' with a teacher' if self.teacher else ''
         lost = round(self.psnr_before, 2) - round(self.psnr, 2)      # as it is printed
-        worse = ': worse, so a lower learning rate may serve' if lost > 0 else ''
-        return (f'{self.iterations:,} iterations{teacher}; on {len(self.held_out)} held-out clips '
+        worse = ': worse; try a lower learning rate (--lr)' if lost > 0 else ''
+        return (f'{self.iterations:,} iterations{teacher}; on {_held_out_text(self)} '
                 f'{self.psnr_before:.2f} dB before, {self.psnr:.2f} after{worse}')
 
 # %% ../nbs/36_shrink.ipynb #tunefil1
@@ -313,6 +315,7 @@ def finetune_file(model:str|Path,            # a checkpoint of any layout, or a 
                   lr:float=2e-4,
                   seed:int=0,
                   batch:int=2,
+                  crop:int=SIDE,             # side of the crops, low-resolution pixels
                   force:bool=False,          # replace an output that exists
                   note:Callable|None=None,   # as for `shrink`
                  )->Tuned:
@@ -320,7 +323,8 @@ def finetune_file(model:str|Path,            # a checkpoint of any layout, or a 
     output = _checked(output, force, model, teacher)
     student, dense = checkpoints.load_network(model), checkpoints.load_network(teacher) if teacher else None
     pairs, held_out = pairs_at(data, split='train'), pairs_at(data, split='validation')
-    teaching, recipe = Teacher.of(dense, student) if dense else None, finetuning_recipe(iterations, lr, seed, batch)
+    teaching = Teacher.of(dense, student) if dense else None
+    recipe = finetuning_recipe(iterations, lr, seed, batch, size=crop)
     if teaching: recipe = teaching.recipe(recipe)
     settings = dict(finetuned=asdict(recipe), teacher=checkpoints.sha256(teacher) if teacher else teacher)
     state = _folder(student, pairs, settings)/'training.pt'

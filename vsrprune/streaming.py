@@ -181,8 +181,8 @@ def _finite(network:Finite, act, *states):
     network.repeated.add(network.frame)
     found = act(network.exact, *(state if state is None else state.float() for state in states))
     if found.isfinite().all(): return found
-    raise NotFinite(f'frame {network.first + network.frame} cannot be restored: what the network computes is not '
-                    'finite, in float32 either; its weights are damaged, or do not suit such frames.')
+    raise NotFinite(f'frame {network.first + network.frame} cannot be restored: the network produces NaN or infinite '
+                    'values, even in float32; its weights are damaged, or do not suit this clip.')
 
 # %% ../nbs/33_streaming.ipynb #a82948f5
 class _Scene:
@@ -318,7 +318,7 @@ def _check_dtype(dtype, device):
     if dtype not in DTYPES.values():
         raise InputError(f"upscale: dtype is one of {', '.join(DTYPES)}, got {dtype}.")
     if dtype == torch.float16 and device.type == 'cpu':
-        raise InputError('upscale: processors compute in float32 or bfloat16; float16 is for GPUs.')
+        raise InputError('upscale: float16 needs a GPU; on a CPU, use float32 or bfloat16.')
 
 # %% ../nbs/33_streaming.ipynb #upscale1
 def upscale(model:RecurrentNetwork,           # copied; runs where it is
@@ -419,8 +419,9 @@ def _excerpt_end(clip, start, frames)->int:
     "The frame after the last one; `InputError` where there are no such frames"
     end = len(clip) if frames is None else min(start + frames, len(clip))
     if 0 <= start < end: return end
-    path, wanted = getattr(clip, 'path', 'clip'), '' if frames is None else f'{frames} '
-    raise InputError(f'{path}: there are frames 0 to {len(clip) - 1}, so there are no {wanted}frames from {start} on.')
+    path, wanted = getattr(clip, 'path', 'clip'), '' if frames is None else f' and frames={frames}'
+    raise InputError(f'{path} has {len(clip)} frames, numbered from 0; start must be 0 to {len(clip) - 1} and frames '
+                     f'at least 1, got start={start}{wanted}.')
 
 # %% ../nbs/33_streaming.ipynb #28a5a201
 # files of a folder of parts, also half-written ones
@@ -493,8 +494,8 @@ class _Job(_PartsFolder):
         if file.exists() and _read_json(file) != about:
             if not force or 'changed' not in _read_json(file):
                 self.lock.release()
-                raise InputError(f'{self.folder} holds the parts of another upscaling; finish that by the command '
-                                 'that began it, delete the folder, or begin anew with --force.')
+                raise InputError(f'{self.folder} holds parts of a run with other settings; finish that run by its own '
+                                 'command, delete the folder, or start over with --force.')
             _clear(self.folder)
         if not file.exists(): _write_json(file, about)
 
@@ -614,7 +615,8 @@ def _open_job(output, about, force)->Iterator[_Job]:
     except BaseException as e:
         if not job.begun: job.remove()
         elif isinstance(e, InputError):
-            raise InputError(f'{e}; what is finished lies in {job.folder}, and the same command resumes there.') from e
+            raise InputError(f'{str(e).rstrip(".")}; finished work is kept in {job.folder}, '
+                             'and the same command resumes from it.') from e
         raise
     finally: job.lock.release()
 
@@ -632,8 +634,8 @@ def _resume_text(job)->str:
     if resumed: begun = f'resuming after {resumed} frames, from'
     elif job.begun: begun = 'resuming from'
     else: begun = 'parts are kept in'
-    return (f'{job.output}: {begun} {job.folder}, which is removed when it is done; '
-            'if it is interrupted, the same command resumes.')
+    return (f'{job.output}: {begun} {job.folder} (removed at the end); '
+            'after an interruption, the same command resumes.')
 
 def _join(parts, output, clip, fps, tracks):
     "One clip from all parts, with the frame times of its source and what goes along"
@@ -669,7 +671,8 @@ def _checked_request(source, output, model, compare, fps, encoding, force)->Path
     "Where the comparison goes, if one is wanted; `InputError` where paths, rate or encoding cannot be"
     _check_paths(source, output, resolve(model), compare, force)
     if is_video(output): codec_for(output, encoding)
-    elif encoding != Encoding(): raise InputError(f'{output}: a folder of images has no codec to choose.')
+    elif encoding != Encoding():
+        raise InputError(f'{output}: a folder of images takes no --codec, --crf or --preset; leave them out.')
     if fps is not None: frame_rate(fps)
     return checked_comparison(compare, force) if compare else None
 
@@ -680,21 +683,22 @@ def _tracks(source, clip, sound, fps)->Tracks|None:
     "What goes along; `InputError` for a sound of a folder"
     tracks = clip.tracks(sound=sound, timed=not fps)
     if tracks or isinstance(sound, str): return tracks
-    raise InputError(f'{source} is no video, so it has no sound {sound}.')
+    raise InputError(f'{source} is not a video, so it has no audio; leave out --sound.')
 
 def _remarks(source, clip, output, tracks, encoding)->list[str]:
     "What will not come out as it went in, in sentences"
     said = [*clip.remarks, *(tracks.remarks(output.suffix) if tracks else [])]
     codec = codec_for(output, encoding) if is_video(output) else None
     if (clip.colour.mastering or clip.colour.light) and not (codec and codec.hdr):
-        said.append(f'{source}: the HDR data on its mastering display are left out; H.264 and HEVC can hold them.')
+        said.append(f'{source}: its HDR metadata (mastering display, light levels) will be left out; '
+                    'only H.264 and HEVC can hold it.')
     if codec and clip.colour.dense and codec.formats[0] == codec.formats[1] == 'yuv420p':
-        said.append(f'{source}: its colour is stored at half size, since this codec cannot hold all of it.')
+        said.append(f'{source}: its 4:4:4 chroma will be stored as 4:2:0, because this codec has no 4:4:4.')
     if codec: return said
     if clip.aspect != 1:
-        said.append(f'{source}: its pixels are {clip.aspect} times as wide as high, which PNG files cannot say; '
-                    'they will look squeezed.')
-    if clip.times: said.append(f'{source}: its frames are shown unevenly, which a folder of images cannot say.')
+        said.append(f'{source}: its pixel aspect ratio of {clip.aspect} cannot be stored in PNG files, '
+                    'so the frames will look distorted.')
+    if clip.times: said.append(f'{source}: its frame rate is variable, and a folder cannot hold times.')
     return said
 
 def _compare(source, start, frames, output, page, model, fps):

@@ -34,8 +34,8 @@ def _read_amount(item, text)->tuple[str, float]:
     if match[3]: measure += '_ms'
     valid = {'macs': 0 < amount < 1, 'latency': 0 < amount < 1, 'latency_ms': amount > 1}.get(measure, False)
     if not valid:
-        raise InputError('target: a share lies between 0 and 1, milliseconds are more than 1 and of latency, '
-                         f"got '{text}'.")
+        raise InputError('target: a share must be between 0 and 1; a time must be more than 1 ms, '
+                         f"and only latency takes one; got '{text}'.")
     return measure, amount
 
 # %% ../nbs/24_widths.ipynb #6ec53ce1
@@ -346,7 +346,8 @@ def _shares_of_dense(target, dense_ms)->dict[str, float]:
     "A target as shares of the dense network's costs; `InputError` if the network is as fast as asked for"
     shares = dict(latency=target.latency or target.latency_ms/dense_ms)
     if target.macs: shares |= dict(macs=target.macs)
-    if shares['latency'] >= 1: raise InputError(f'target: {target}: the network takes {dense_ms:.0f} ms as it is.')
+    if shares['latency'] >= 1:
+        raise InputError(f'target: {target}: the network already takes only {dense_ms:.0f} ms; ask for less.')
     return shares
 
 def _timed(model, cost_model, target, within, example, timings, say):

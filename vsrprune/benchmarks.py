@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['race', 'in_bfloat16', 'backends_of', 'nearness', 'OpenVSR', 'quantise', 'engines', 'Noise', 'memory', 'recomputing',
-           'live_loss', 'dtype_differences']
+           'live_loss', 'dtype_differences', 'extreme_clips']
 
 # %% ../nbs/37_benchmarks.ipynb #7b26e45d
 import copy
@@ -23,6 +23,7 @@ import pandas as pd
 import torch
 
 from .basicvsr import BasicVSR
+from .datasets import Pair
 from .networks import restore, to_frames, to_tensor
 from .export import OnnxVSR
 from .fast import Fast
@@ -244,7 +245,7 @@ def _differences(sr, eager)->dict:
 # %% ../nbs/37_benchmarks.ipynb #98c14726
 def dtype_differences(model:BasicVSR,
                       pairs:Iterable,                  # clips with a name, lq() and gt(), see `datasets.clip_pairs`
-                      dtypes:tuple=('bfloat16',),      # of the fast path, each compared with float32 eager
+                      dtypes:tuple=('bfloat16',),      # of the fast path, each compared with eager float32
                       channel:str='y',                 # that scores look at, see `metrics.planes`
                       note:Callable|None=None,         # called with each row
                      )->list[dict]:                    # a row for each clip and backend
@@ -264,3 +265,17 @@ def dtype_differences(model:BasicVSR,
             rows.append(row)
             if note: note(row)
     return rows
+
+# %% ../nbs/37_benchmarks.ipynb #extreme1
+def extreme_clips(frames:int=40,
+                  side:int=48,      # low-resolution pixels
+                 )->list[Pair]:     # whose ground truth is the clip, enlarged
+    "Noise, a strobe, noise under a strobe, and a checkerboard that turns over with every frame"
+    rng, time = np.random.default_rng(0), np.arange(frames)[:, None, None, None]
+    rows, columns = np.indices((side, side))[..., None]
+    noise = rng.integers(0, 256, (frames, side, side, 3))
+    strobe = np.broadcast_to(255*(time % 2), noise.shape)
+    checkerboard = np.broadcast_to(255*((rows + columns + time) % 2), noise.shape)
+    made = {'noise': noise, 'strobe': strobe, 'noise under a strobe': noise*(time % 2), 'checkerboard': checkerboard}
+    def pair(name, clip): return Pair(name, lambda: clip.repeat(4, 1).repeat(4, 2), lambda: clip)
+    return [pair(name, clip.astype(np.uint8)) for name, clip in made.items()]

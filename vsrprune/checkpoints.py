@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['RENAMES', 'BOOKKEEPING', 'ANCHORS', 'Layout', 'USE_INSTEAD', 'RELATIVES', 'PUBLISHED', 'CODING', 'VERSIONS', 'FORMAT',
-           'LZMA_OPTIONS', 'our_names', 'their_names', 'sha256', 'published', 'Header', 'FlowPlan', 'unparametrise',
-           'nonfinite_layers', 'nonfinite_text', 'save', 'load', 'load_network', 'header', 'provenance', 'export',
-           'convert']
+           'LZMA_OPTIONS', 'our_names', 'their_names', 'layout_of', 'sha256', 'published', 'Header', 'FlowPlan',
+           'unparametrise', 'nonfinite_layers', 'nonfinite_text', 'save', 'load', 'load_network', 'header',
+           'provenance', 'export', 'convert']
 
 # %% ../nbs/18_checkpoints.ipynb #7ed2ad67
 import argparse
@@ -227,6 +227,12 @@ def _read_pickle(path:Path)->dict:
     return our_names(*networks[place])
 
 # %% ../nbs/18_checkpoints.ipynb #1c45b5f0
+def layout_of(path:str|Path)->str:
+    "Whose layout a file has that can be loaded: 'vsrprune', 'BasicSR' or 'MMagic'"
+    if Path(path).suffix == '.safetensors': return 'vsrprune'
+    names = [name for _, weights in _weights_in(_unpickle(Path(path))) for name in weights]
+    return 'MMagic' if any(re.search(r'_resblocks\.|\.conv\.weight$', name) for name in names) else 'BasicSR'
+
 def _fitting_network(params, path)->nn.Module:
     "A BasicVSR, or a bare SPyNet, of the widths that the weights have"
     try:

@@ -204,7 +204,7 @@ def clip_table(scores:Scores, floor:Scores)->pd.DataFrame:
 def _stored(path, header)->dict:
     "How a file is stored"
     return dict(bytes=path.stat().st_size, sha256=checkpoints.sha256(path),
-                layout='vsrprune' if path.suffix == '.safetensors' else 'another project',
+                layout=checkpoints.layout_of(path),
                 compressed=bool(header and header.coding), published=checkpoints.published(path))
 
 def _structure(model, size)->dict:

@@ -138,7 +138,8 @@ def _check_export(model, folder, form, force):
     "`InputError` where the format is unknown, the folder may not be written, or a package is missing"
     if form not in FORMATS: raise InputError(f"export: a format is one of {', '.join(FORMATS)}, got '{form}'.")
     check_output(folder, [resolve(model)])
-    if folder.is_file(): raise InputError(f'{folder} is a file; a network is exported into a folder.')
+    if folder.is_file() or folder.suffix in FORMATS.values():
+        raise InputError(f'{folder}: a network is exported into a folder of four files; name a folder.')
     if folder.exists() and not force:
         raise InputError(f'{folder} exists; choose another name, or replace it with --force.')
     check_replaceable(folder, is_our_graph)

@@ -313,12 +313,9 @@ def _scene_starts(clip, cuts)->list[int]:
         raise InputError(f'upscale: cuts are frames between 1 and {len(clip) - 1}, in order, got {cuts}.')
     return starts
 
-def _check_dtype(dtype, device):
-    "`InputError` for a type that does not exist here, or not on this device"
-    if dtype not in DTYPES.values():
-        raise InputError(f"upscale: dtype is one of {', '.join(DTYPES)}, got {dtype}.")
-    if dtype == torch.float16 and device.type == 'cpu':
-        raise InputError('upscale: float16 needs a GPU; on a CPU, use float32 or bfloat16.')
+def _check_dtype(dtype):
+    if dtype in DTYPES.values(): return
+    raise InputError(f"upscale: dtype is one of {', '.join(DTYPES)}, got {dtype}.")
 
 # %% ../nbs/33_streaming.ipynb #upscale1
 def upscale(model:RecurrentNetwork,           # copied; runs where it is
@@ -326,8 +323,8 @@ def upscale(model:RecurrentNetwork,           # copied; runs where it is
             segment:int=16,                   # frames whose states are held at once
             cuts:list[int]|None=None,         # first frames of scenes, see `scene_cuts`; default one scene
             look_ahead:int|None=None,         # frames, for a live picture; default to the end of each scene
-            dtype:torch.dtype=torch.float32,  # of convolutions, one of `DTYPES`; float16 on GPUs only, where it is
-                                              # about as fast as bfloat16 and more accurate
+            dtype:torch.dtype=torch.float32,  # of convolutions, one of `DTYPES`; float16 is slow on processors, on
+                                              # GPUs as fast as bfloat16 and more accurate
             tile:int|None=None,               # side of tiles of large frames, low-resolution pixels; see `fast.Fast`
             size:tuple[int, int]|None=None,   # (height, width) to reduce restored frames to; default (4h, 4w)
             cost:StreamCost|None=None,        # filled in
@@ -342,7 +339,7 @@ def upscale(model:RecurrentNetwork,           # copied; runs where it is
     if tile is not None: _check_whole('tile', tile, 1)
     if size is not None: _check_size(size, clip.shape[1:3])
     starts = _scene_starts(clip, cuts)
-    _check_dtype(dtype, model.device)
+    _check_dtype(dtype)
     options = dict(segment=segment, look_ahead=look_ahead, dtype=dtype, tile=tile, size=size)
     return _upscaled(model, clip, starts, options, cost or StreamCost())
 
@@ -736,6 +733,8 @@ def upscale_file(source:str|Path,                 # a video, or a folder of imag
     tracks = _tracks(source, clip, sound, fps)
     remarks = _remarks(source, clip, output, tracks, encoding)
     network = _loaded(model, device)
+    if dtype == torch.float16 and network.device.type == 'cpu':
+        raise InputError('upscale: float16 needs a GPU; on a CPU, use float32 or bfloat16.')
     size = [scale*n for n in clip.shape[1:3]] if isinstance(scale, int) else list(scale)
     options = dict(segment=segment, look_ahead=look_ahead, dtype=dtype, tile=tile, size=size)
     upscale(network, clip, **options)      # raises for impossible options; computes nothing yet

@@ -231,3 +231,19 @@ def test_readme_shows_the_scores_of_the_records():
         timed = cost['speedup'].get('cpu-float32')
         faster = f'{timed["ratio"]:.2f}' if timed else '–'
         assert shown == [f'{cost["macs"]/1e9:.0f}', f'{record["scores"]["psnr"]:.2f}', faster], name
+
+
+def _half_precision(benchmark):
+    "By clip and dtype, what the fast path in half precision changes"
+    rows = json.loads((ROOT/'data'/'benchmarks'/f'{benchmark}.json').read_text(encoding='utf-8'))['clips']
+    return {(row['clip'], row['backend'].removeprefix('fast ')): row for row in rows if '16' in row['backend']}
+
+
+def test_docs_show_the_differences_of_half_precision():
+    text = (ROOT/'docs'/'precision.md').read_text(encoding='utf-8')
+    def apart(row): return f"{row['max_difference']} | {row['mean_difference']:.2f}"
+    for (clip, _), row in _half_precision('dtypes-vid4').items():
+        assert f"| {clip} | {row['psnr_change']:+.3f} dB | {apart(row)} |" in text
+    extremes = _half_precision('dtypes-extremes')
+    for clip in {clip for clip, _ in extremes}:
+        assert f"| {clip} | {apart(extremes[clip, 'bfloat16'])} | {apart(extremes[clip, 'float16'])} |" in text

@@ -35,12 +35,17 @@ from .basicvsr import BasicVSR, FlowWidths, Plan
 from .catalogue import CATALOGUE, resolve
 from .catalogue import sha256 as file_sha256
 from .files import Document, InputError, check_output, replacing
-from .flow import LEVELS, SPyNet, spynet_widths
+from .flow import LEVELS, SPYNET_WIDTHS, SPyNet, spynet_widths
 from .networks import FAMILIES, RecurrentNetwork
+from .realbasicvsr import RealBasicVSR
 
 # %% ../nbs/18_checkpoints.ipynb #afbc33ba
 # (a pattern of their names, ours), applied in this order
 RENAMES = (
+    (r'^image_cleaning\.0\.main\.0\.', 'cleaning.first.'),                          # RealBasicVSR's
+    (r'^image_cleaning\.0\.main\.2\.', 'cleaning.blocks.'),
+    (r'^image_cleaning\.1\.', 'cleaning.last.'),
+    (r'^basicvsr\.', ''),
     (r'basic_module\.(\d)\.basic_module\.(\d)\.conv\.',                           # MMagic numbers convolutions
      lambda m: f'levels.{m[1]}.{2*int(m[2])}.'),
     (r'basic_module\.(\d)\.basic_module\.(\d)\.', r'levels.\1.\2.'),              # BasicSR counts ReLUs as well
@@ -56,7 +61,7 @@ ANCHORS = (r'(?:fusion|conv_hr|conv_last)\.weight',
 def _prefixes(names)->list[str]:
     "What stands before the names of a network's layers, for each network among them"
     for anchor in ANCHORS:
-        found = [re.fullmatch(rf'((?:.*\.)?){anchor}', name) for name in names]
+        found = [re.fullmatch(rf'((?:.*?\.)??)(?:basicvsr\.)?{anchor}', name) for name in names]
         if any(found): return list(dict.fromkeys(match[1] for match in found if match))
     return []
 
@@ -89,10 +94,18 @@ _TO_MMAGIC = (
     (r'upconv(\d)\.', r'upsample\1.upsample_conv.'),
     (r'^', 'generator.'),
 )
+_TO_REAL = (
+    (r'^(?!cleaning\.)', 'basicvsr.'),
+    (r'^cleaning\.first\.', 'image_cleaning.0.main.0.'),
+    (r'^cleaning\.blocks\.', 'image_cleaning.0.main.2.'),
+    (r'^cleaning\.last\.', 'image_cleaning.1.'),
+    *_TO_MMAGIC,
+)
 
 def their_names(params:dict, layout:Layout)->dict:
     "The same tensors under BasicSR's or MMagic's names"
-    renames, renamed = _TO_MMAGIC if layout == 'mmagic' else _TO_BASICSR, {}
+    cleans = any(name.startswith('cleaning.') for name in params)
+    renames, renamed = _TO_BASICSR if layout == 'basicsr' else _TO_REAL if cleans else _TO_MMAGIC, {}
     for name, value in params.items():
         for ours, theirs in renames: name = re.sub(ours, theirs, name)
         renamed[name] = value
@@ -102,7 +115,6 @@ def their_names(params:dict, layout:Layout)->dict:
 USE_INSTEAD = 'its weights do not make a BasicVSR; use a file such as BasicVSR_REDS4-543c8261.pth'
 # a layer name that only this network has -> what it is and what to do
 RELATIVES = (
-    ('image_cleaning', 'RealBasicVSR, whose BasicVSR expects frames that were cleaned before; use a plain BasicVSR'),
     ('deform_align', f'BasicVSR++: {USE_INSTEAD}'),
     ('cpu_cache', f'BasicVSR++: {USE_INSTEAD}'),
     ('edvr.', f'IconVSR: {USE_INSTEAD}'),
@@ -234,15 +246,16 @@ def layout_of(path:str|Path)->str:
     return 'MMagic' if any(re.search(r'_resblocks\.|\.conv\.weight$', name) for name in names) else 'BasicSR'
 
 def _fitting_network(params, path)->nn.Module:
-    "A BasicVSR, or a bare SPyNet, of the widths that the weights have"
+    "A BasicVSR, a RealBasicVSR, or a bare SPyNet, of the widths that the weights have"
     try:
         if f'levels.{LEVELS - 1}.0.weight' in params and 'fusion.weight' not in params:
             return SPyNet(spynet_widths(params))
-        return BasicVSR(Plan.of_weights(params))
+        kind = RealBasicVSR if any(name.startswith('cleaning.') for name in params) else BasicVSR
+        return kind(kind.Plan.of_weights(params))
     except InputError as e: raise InputError(f'{path}: {str(e).rstrip(".")}; {_identify(params)}.') from None
 
 def _load_foreign(path:Path)->nn.Module:
-    "A BasicVSR or SPyNet in BasicSR's or MMagic's layout"
+    "A network in BasicSR's or MMagic's layout"
     params = _read_pickle(path)
     model = _fitting_network(params, path)
     constants = {name: value for name, value in model.state_dict().items() if name.endswith(('mean', 'std'))}
@@ -253,6 +266,8 @@ PUBLISHED = {
     '0e599677': 'BasicVSR trained on REDS, BI (MMagic)',
     'd2d8f760': 'BasicVSR trained on Vimeo-90K, BI (MMagic)',
     '0154dd64': 'BasicVSR trained on Vimeo-90K, BD (MMagic)',
+    '52f77c2c': 'RealBasicVSR trained on REDS (MMagic)',
+    '0e2ff207': 'RealBasicVSR trained on REDS, before adversarial training (MMagic)',
     'c6c1bd09': 'SPyNet (MMagic)',
     '3d2a1287': 'SPyNet trained on Sintel (BasicSR)',
 } | {e.sha256[:8]: f'BasicVSR trained on {e.training}, {e.degradation} (BasicSR)' for e in CATALOGUE.values()}
@@ -571,14 +586,18 @@ def provenance(path:str|Path)->dict:
     return json.loads(header(path).provenance)
 
 # %% ../nbs/18_checkpoints.ipynb #b6dd2713
-def export(model:BasicVSR, path:str|Path, layout:Layout)->Path:
+def export(model:BasicVSR,      # or a RealBasicVSR
+           path:str|Path,       # .pth
+           layout:Layout,
+          )->Path:
     """Write a dense network as BasicSR (`params`) or MMagic (`state_dict`) read it.
     `InputError` for widths that their code does not build"""
-    path, weights = Path(path), model.state_dict()
-    plan = Plan.of_weights(weights)
+    path, weights, plan = Path(path), model.state_dict(), model.plan
     if path.suffix != '.pth': raise InputError(f'{path}: checkpoints of other projects are named .pth.')
-    buildable = Plan.dense(plan.fusion, len(plan.backward.inner))
-    if odd := [name for name in Plan.model_fields if getattr(plan, name) != getattr(buildable, name)]:
+    if model.cleans and layout == 'basicsr':
+        raise InputError(f"{path}: BasicSR's code builds no {type(model).__name__}; use the layout mmagic.")
+    buildable = plan.even(tail=64, flow=SPYNET_WIDTHS)
+    if odd := [name for name in type(plan).model_fields if getattr(plan, name) != getattr(buildable, name)]:
         raise InputError(f'{path}: not exported: the code of BasicSR and MMagic builds even widths with a tail of 64 '
                          f"and the published SPyNet only, and '{odd[0]}' of this network differs; "
                          'keep it as .safetensors.')

@@ -551,7 +551,7 @@ def convert(source:NetworkArgument,
         broken = checkpoints.nonfinite_layers(model)
         if broken: _warn(f'{source}: {checkpoints.nonfinite_text(broken)}; converted as it is.')
         params, size = cost.params(model), output.stat().st_size
-        tell(f'{output}: {known or "BasicVSR"}, {params:,} parameters, {size/1e6:.1f} MB', as_json,
+        tell(f'{output}: {known or type(model).__name__}, {params:,} parameters, {size/1e6:.1f} MB', as_json,
              output=output, known_as=known, params=params, bytes=size, nonfinite=broken)
 
 # %% ../nbs/50_cli.ipynb #1070eeab

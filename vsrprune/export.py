@@ -39,6 +39,13 @@ class _Step(nn.Module):
 
     def forward(self, frame, state, flow): return self.trunk(frame, warp(state, flow))
 
+class _Clean(nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, frame): return self.model.clean(frame)
+
 class _Upsample(nn.Module):
     def __init__(self, model):
         super().__init__()
@@ -51,7 +58,8 @@ def graphs(model:RecurrentNetwork)->dict[str, tuple[nn.Module, dict[str, int]]]:
     """By name: what is computed, and the channels of each input (1, channels, h, w) by name.
     At the first frame of a direction, state and flow are zero"""
     back, on = (model.state_width(name) for name in TRUNKS)
-    return dict(flow=(_Flow(model), dict(first=3, second=3)),
+    clean = dict(clean=(_Clean(model), dict(frame=3))) if model.cleans else {}
+    return clean | dict(flow=(_Flow(model), dict(first=3, second=3)),
                 backward=(_Step(model.backward_trunk), dict(frame=3, state=back, flow=2)),
                 forward=(_Step(model.forward_trunk), dict(frame=3, state=on, flow=2)),
                 upsample=(_Upsample(model), dict(frame=3, backward=back, forward=on)))
@@ -146,10 +154,10 @@ def _check_export(model, folder, form, force):
     if form == 'onnx': _packages('onnx', 'onnxscript', 'onnxruntime')
 
 # %% ../nbs/34_export.ipynb #writegr1
-_OUTPUTS = dict(flow='flow_out', backward='state_out', forward='state_out', upsample='restored')
+_OUTPUTS = dict(clean='clean_frame', flow='flow_out', backward='state_out', forward='state_out', upsample='restored')
 
 # random frames have no motion: their flows are long, and rounding grows with length
-_TOLERANCES = dict(flow=1e-2, backward=1e-4, forward=1e-4, upsample=1e-4)
+_TOLERANCES = dict(clean=1e-4, flow=1e-2, backward=1e-4, forward=1e-4, upsample=1e-4)
 
 def _write_graph(name, module, channels, program, path, form)->float:
     "Write one graph; how far it is from torch"
@@ -210,6 +218,7 @@ class OnnxVSR:
     def _run(self, name, *given):
         return torch.from_numpy(_run_session(self.sessions[name], self.about['graphs'][name]['inputs'], given))
 
+    def clean(self, frame): return self._run('clean', frame) if 'clean' in self.sessions else frame
     def flow(self, first, second): return self._run('flow', first, second)
     def upsample(self, frame, backward, forward): return self._run('upsample', frame, backward, forward)
 

@@ -46,12 +46,19 @@ def _checked(network, x):
     raise InputError(f'{type(network).__name__}: a clip must be (batch, frames, 3, height, width), '
                      f'got {tuple(x.shape)}.')
 
+def _together(frames)->int:
+    "How many frames to look at together: without gradients there is no need to hold the features of all"
+    return max(len(frames), 1) if torch.is_grad_enabled() else 8
+
+def _cleaned(network, x):
+    frames = x.flatten(0, 1)
+    return torch.cat([network.clean(part) for part in frames.split(_together(frames))]).view(x.shape)
+
 def _neighbour_flows(flow, x):
     "Flows of a clip (b, t, 3, h, w): to the next frame and to the previous one, each (b, t-1, 2, h, w)"
     b, t, c, h, w = x.shape
     here, following = x[:, :-1].reshape(-1, c, h, w), x[:, 1:].reshape(-1, c, h, w)
-    # without gradients there is no need to hold the features of all pairs at the same time
-    size = len(here) if torch.is_grad_enabled() else 8
+    size = _together(here)
     def flows(first, second):
         found = [flow(f, s) for f, s in zip(first.split(size), second.split(size))]
         return torch.cat(found).view(b, t-1, 2, h, w)
@@ -86,7 +93,7 @@ class NetworkPlan(Document):
 # %% ../nbs/11_networks.ipynb #7801bdac
 def _restored_frames(network, x, flows):
     "Restored frames (b, 3, 4h, 4w), one after the other; of the whole clip only flows and backward states are held"
-    x, t = _checked(network, x).to(network.dtype), x.shape[1]
+    x, t = network.cleaned(_checked(network, x).to(network.dtype)), x.shape[1]
     ahead, back = _by_frame(*(flows or network.flows(x))) if t > 1 else ({}, {})
     backward = list(network.propagate('backward_trunk', x, ahead, reversed(range(t))))
     for i, forward in enumerate(network.propagate('forward_trunk', x, back, range(t))):
@@ -125,6 +132,16 @@ class PlannedNetwork(nn.Module):
 # %% ../nbs/11_networks.ipynb #4889dab0
 class RecurrentNetwork(PlannedNetwork):
     "A network of two trunks: (b, t, 3, h, w) RGB in [0, 1] to (b, t, 3, 4h, 4w); a family derives from it"
+    cleans = False      # whether `clean` does anything
+
+    def clean(self, frames):
+        "What all else sees of frames (b, 3, h, w), each on its own; frames themselves where a family does not clean"
+        return frames
+
+    def cleaned(self, x):
+        "A clip (b, t, 3, h, w) of clean frames"
+        return _cleaned(self, x) if self.cleans else x
+
     def upsample(self, frame, backward, forward):
         "Both states of a frame to its restoration (b, 3, 4h, 4w)"
         raise NotImplementedError
@@ -134,7 +151,7 @@ class RecurrentNetwork(PlannedNetwork):
         return self.spynet(first, second)
 
     def flows(self, x):
-        "Flows of a clip (b, t, 3, h, w): to the next frame and to the previous one, each (b, t-1, 2, h, w)"
+        "Flows of a clean clip (b, t, 3, h, w): to the next frame and to the previous one, each (b, t-1, 2, h, w)"
         return _neighbour_flows(self.flow, x)
 
     def step(self, trunk, frame, state=None, flow=None):
@@ -151,7 +168,7 @@ class RecurrentNetwork(PlannedNetwork):
             yield state
 
     def frames(self, x:torch.Tensor, flows:tuple|None=None):
-        "Restored frames (b, 3, 4h, 4w) of a clip, one after the other; flows given if known"
+        "Restored frames (b, 3, 4h, 4w) of a clip, one after the other; flows of the clean clip given if known"
         return _restored_frames(self, x, flows)
 
     def forward(self, x:torch.Tensor, flows:tuple|None=None)->torch.Tensor:

@@ -25,7 +25,7 @@ from .basicvsr import BasicVSR
 from .calibration import (CONTRAST, NEGLIGIBLE, PER_IMAGE, RIDGE, NormalEquations, draw_places, outputs_at,
                                   repair, squared_errors, to_device_of)
 from .flow import warp
-from .networks import TRUNKS, RecurrentNetwork, has_bfloat16, in_flow
+from .networks import TRUNKS, RecurrentNetwork, has_bfloat16
 
 # %% ../nbs/21_repair.ipynb #09000005
 TOGETHER = 8     # images that go through a layer at a time
@@ -125,6 +125,10 @@ def _in_bfloat16(model:nn.Module, enabled:bool=True):
     # without a cache: weights change between the steps of a descent
     return torch.autocast(device, torch.bfloat16, enabled=enabled and has_bfloat16(), cache_enabled=False)
 
+def _recurs(layer)->bool:
+    "Whether a layer belongs to a trunk or comes after them, so that what it reads depends on states"
+    return layer.split('.')[0] in (*TRUNKS, *TAIL_LAYERS)
+
 def _same_weights(a, b)->bool:
     theirs = b.state_dict()
     return all(p.shape == theirs[name].shape and torch.equal(p, theirs[name]) for name, p in a.state_dict().items())
@@ -135,7 +139,8 @@ class RecurrentRepair:
     def __init__(self,
                  small:BasicVSR,                      # pruned, in eval mode; repaired in place
                  dense:BasicVSR,                      # what it was pruned from, on the same device
-                 left:dict[str, Iterable[int]],       # by layer to be solved: filters of the dense one it still has
+                 left:dict[str, Iterable[int]],       # by layer to be solved: filters of the dense one it still has;
+                                                      # layers before the trunks are not looked at
                  clips:torch.Tensor,                  # (b, t, 3, h, w), at least two frames
                  per_image:int=PER_IMAGE,             # positions sampled in each feature map
                  ridge:float=RIDGE,                   # lambda
@@ -143,11 +148,11 @@ class RecurrentRepair:
                  alive:dict[str, torch.Tensor]={},    # as for `calibration.repair`
                  note:Callable|None=None,             # called with a message about each layer and each descent
                 ):
-        self.small, self.dense, self.x = small, dense, to_device_of(dense, harsher(clips, seed))
-        self.left = {name: torch.as_tensor(list(numbers)) for name, numbers in left.items()}
+        self.small, self.dense, self.x = small, dense, dense.cleaned(to_device_of(dense, harsher(clips, seed)))
+        self.left = {name: torch.as_tensor(list(numbers)) for name, numbers in left.items() if _recurs(name)}
         self.per_image, self.ridge, self.alive, self.note = per_image, ridge, alive, note
         self.rng, self.solved = np.random.default_rng(seed), 0
-        self.total = sum(not in_flow(name) for name in left)
+        self.total = len(self.left)
         self.flows = dense.flows(self.x)
         self.own_flows = self.flows if _same_weights(small.spynet, dense.spynet) else small.flows(self.x)
         self.states = {name: long_states(dense, name, self.x, self.flows) for name in TRUNKS}
@@ -252,9 +257,8 @@ HELD = 4                        # one image in this many decides whether a desce
 
 def _trunk_steps(at:RecurrentRepair)->int:
     "Steps of the descent in a trunk: what lost little has small errors left, which take longer"
-    names = [name for name in at.left if not in_flow(name)]
-    dense = sum(at.dense.get_submodule(name).weight.numel() for name in names)
-    left = sum(map(at.count_left, names))
+    dense = sum(at.dense.get_submodule(name).weight.numel() for name in at.left)
+    left = sum(map(at.count_left, at.left))
     return min(STEPS, round(WORK/max(1 - left/dense, 1e-6)))
 
 def _descend(at:RecurrentRepair, layers:list[str], loss:Callable, inputs:Callable, read, steps, rate, what:str):
@@ -341,9 +345,8 @@ def _improve_all(at:RecurrentRepair):
         wanted, picture = pictures[drawn], at.small.upsample(frames[drawn], *states.values())
         detail = wanted - F.interpolate(frames[drawn], scale_factor=4, mode='bilinear')
         return _relative(picture - wanted, detail) + STATES*sum(state_errors)/len(TRUNKS)
-    layers = [layer for layer in at.left if not in_flow(layer)]
     def inputs(): return {name: _astray_inputs(at, name) for name in TRUNKS}
-    _improve(at, layers, loss, inputs, LAST_STEPS, LAST_RATE, 'all layers')
+    _improve(at, list(at.left), loss, inputs, LAST_STEPS, LAST_RATE, 'all layers')
 
 # %% ../nbs/21_repair.ipynb #0900000e
 @singledispatch
@@ -351,14 +354,19 @@ def solve_layers(small:nn.Module, dense, left, clips, **options):
     "Solve the layers of a pruned network in place: one after the other, unless its family has a better way"
     repair(small, dense, left, clips, **options)
 
+def _lost(small, dense, name)->bool:
+    "Whether the module that a layer belongs to, such as SPyNet, lost something"
+    module = name.split('.')[0]
+    return not _same_weights(small.get_submodule(module), dense.get_submodule(module))
+
 @solve_layers.register
 def _solve_basicvsr(small:BasicVSR, dense, left, clips, **options):
-    "SPyNet first, by `calibration.repair`, if it lost something; then both trunks and the tail"
+    "What comes before the trunks first, by `calibration.repair`, if it lost something; then both trunks and the tail"
     if clips.shape[1] < 2:
         repair(small, dense, left, clips, **options)
         return
-    flow = {name: filters for name, filters in left.items() if in_flow(name)}
-    if flow and not _same_weights(small.spynet, dense.spynet): repair(small, dense, flow, clips, **options)
+    before = {name: filters for name, filters in left.items() if not _recurs(name) and _lost(small, dense, name)}
+    if before: repair(small, dense, before, clips, **options)
     at = RecurrentRepair(small, dense, left, clips, **options)
     for name in TRUNKS:
         _solve_trunk(at, name)
@@ -374,7 +382,7 @@ def stream_errors(small:BasicVSR, dense:BasicVSR,
                   name:str='backward_trunk',           # one of `TRUNKS`
                  )->pd.DataFrame:                      # block, mean, largest: over the places of the stream
     "Squared error of the stream after each block, from the dense network's states on, over its mean square"
-    ours, theirs = getattr(small, name), getattr(dense, name)
+    ours, theirs, clips = getattr(small, name), getattr(dense, name), dense.cleaned(clips)
     kept, flows = torch.as_tensor(list(left[f'{name}.first'])), dense.flows(clips)
     wide = trunk_inputs(name, clips, flows, trunk_states(dense, name, clips, flows))
     narrow = torch.cat([wide[:, :3], wide[:, 3:][:, kept]], 1)
@@ -394,6 +402,7 @@ def state_errors(small:BasicVSR, dense:BasicVSR,
                  name:str='backward_trunk',           # one of `TRUNKS`
                 )->list[float]:     # by frame in the order of the trunk, over the mean square of the dense state
     "Squared error of the states that a small network has by itself"
+    clips = dense.cleaned(clips)
     kept, flows = torch.as_tensor(list(left[f'{name}.first'])), dense.flows(clips)
     own, true = (trunk_states(model, name, clips, flows) for model in (small, dense))
     true = [state[:, kept] for state in true]

@@ -165,7 +165,7 @@ def _finetune(dense, small, left, pairs, held_out, recipe, state, show_bar, note
 def flow_error(model:RecurrentNetwork, other:RecurrentNetwork, pairs:list[Pair], frames:int=7)->float:
     """Endpoint error of the flows of two networks against each other: mean distance over the first frames of clips,
     low-resolution pixels"""
-    def flows(network, clip): return torch.cat([side[0] for side in network.flows(clip)])
+    def flows(network, clip): return torch.cat([side[0] for side in network.flows(network.cleaned(clip))])
     def error(clip): return (flows(model, clip) - flows(other, clip)).norm(dim=1).mean().item()
     return sum(error(to_tensor(pair.lq()[:frames])) for pair in pairs)/len(pairs)
 

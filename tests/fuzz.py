@@ -1,6 +1,6 @@
 """Feeds damaged files to whatever reads files: no crash, no hang, no gigabytes. Needs `pip install atheris`.
 
-    python tests/fuzz.py KIND FOLDER -max_total_time=SECONDS -rss_limit_mb=4096 -timeout=60
+    .venv/bin/python tests/fuzz.py KIND FOLDER -max_total_time=SECONDS -rss_limit_mb=4096 -timeout=60
 
 KIND is checkpoint, header, image, video or tracks. FOLDER begins with whole files, and gathers what leads to new lines
 of code.

@@ -112,16 +112,16 @@ def their_names(params:dict, layout:Layout)->dict:
     return renamed | ({'step_counter': torch.zeros(1)} if layout == 'mmagic' else {})
 
 # %% ../nbs/18_checkpoints.ipynb #f2fec0e8
-USE_INSTEAD = 'its weights do not make a BasicVSR; use a file such as BasicVSR_REDS4-543c8261.pth'
+USE_INSTEAD = 'use a file such as BasicVSR_REDS4-543c8261.pth'
 # a layer name that only this network has -> what it is and what to do
 RELATIVES = (
-    ('deform_align', f'BasicVSR++: {USE_INSTEAD}'),
-    ('cpu_cache', f'BasicVSR++: {USE_INSTEAD}'),
-    ('edvr.', f'IconVSR: {USE_INSTEAD}'),
-    ('backward_fusion', f'IconVSR: {USE_INSTEAD}'),
-    ('pcd_align', f'EDVR: {USE_INSTEAD}'),
-    ('rdb1', f'ESRGAN, a network for single images: {USE_INSTEAD}'),
-    ('relative_position_bias_table', f'a Swin transformer (VRT, SwinIR): {USE_INSTEAD}'),
+    ('deform_align', f'BasicVSR++; {USE_INSTEAD}'),
+    ('cpu_cache', f'BasicVSR++; {USE_INSTEAD}'),
+    ('edvr.', f'IconVSR; {USE_INSTEAD}'),
+    ('backward_fusion', f'IconVSR; {USE_INSTEAD}'),
+    ('pcd_align', f'EDVR; {USE_INSTEAD}'),
+    ('rdb1', f'ESRGAN, a network for single images; {USE_INSTEAD}'),
+    ('relative_position_bias_table', f'a Swin transformer (VRT, SwinIR); {USE_INSTEAD}'),
     ('act_scale', 'the training state of SSL; save the weights of the pruned network itself '
                   "there, by torch.save(model.state_dict(), 'weights.pth')"),
     ('gamma', 'the training state of a pruning method (SSL, ASSL); save the weights of the pruned network itself '
@@ -216,6 +216,7 @@ def _is_weight(name, value)->bool:
 
 def _weights_in(content, keys:tuple=())->Iterator[tuple[tuple, dict]]:
     "Each dictionary of tensors in a checkpoint, after the keys that lead there"
+    if isinstance(content, (list, tuple)): content = dict(enumerate(content))
     if not isinstance(content, dict) or len(keys) > 4: return
     weights = {name: value for name, value in content.items() if _is_weight(name, value)}
     if weights: yield keys, weights
@@ -232,7 +233,7 @@ def _read_pickle(path:Path)->dict:
     if not networks: return max((weights for _, weights in found), key=len)      # of something else
     place = next(filter(_is_averaged, networks), next(iter(networks)))
     if relative := _relative(networks[place][0]):
-        raise InputError(f'{path}: not a BasicVSR: this looks like {relative}.')
+        raise InputError(f'{path}: not a network that can be loaded here; this looks like {relative}.')
     if len(networks) > 1:
         kind = 'averaged weights' if _is_averaged(place) else 'first weights'
         warnings.warn(f"{path}: its {kind} ('{place.strip('.')}') are taken, not the others.", stacklevel=4)

@@ -810,7 +810,8 @@ def upscale_text(output:Path,
                 )->str:
     "What an upscaling did, in words"
     height, width = done['size']
-    text = (f"{output}: {done['frames']} frames of {width}x{height}, {_scenes_text(done['cuts'], start)}, "
+    count = f"{done['frames']} frame{'s'*(done['frames'] != 1)}"
+    text = (f"{output}: {count} of {width}x{height}, {_scenes_text(done['cuts'], start)}, "
             f"{done['frames_per_second']:.2f} frames per second")
     return f"{text}; {done['resumed']} frames were already done" if done['resumed'] else text
 

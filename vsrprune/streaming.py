@@ -38,7 +38,7 @@ from .compare import checked_comparison, compare_clips
 from .fast import Fast, flows
 from .files import InputError, check_output, check_replaceable, replacing
 from .frames import (
-    Clip, Colour, Encoding, codec_for, frame_rate, is_our_frame, is_video, open_clip, write_clip)
+    Clip, Colour, Encoding, check_even, codec_for, frame_rate, is_our_frame, is_video, open_clip, write_clip)
 from .tracks import Tracks, join_clips
 
 # %% ../nbs/33_streaming.ipynb #cutgraph
@@ -406,6 +406,7 @@ class _Excerpt:
         self.dtype, self.fps = clip.dtype, getattr(clip, 'fps', None)
         self.missing = getattr(clip, 'missing', 0) if frames is None else 0
         self.shape = (_excerpt_end(clip, start, frames) - start, *clip.shape[1:])
+        self.lacking = max((frames or 0) - len(self), 0)      # frames that were asked for, and are not there
 
     @property
     def colour(self): return getattr(self.clip, 'colour', Colour())
@@ -415,12 +416,15 @@ class _Excerpt:
 
     @property
     def times(self):
-        "When each frame is shown, in seconds; None where frames follow each other evenly"
+        "When each frame is shown and when the last one ends, in seconds; None where frames follow each other evenly"
         if getattr(self.clip, 'steady', True): return None
-        return [self.clip.seconds(self.start + i) for i in range(len(self))]
+        return [self.clip.seconds(self.start + i) for i in range(len(self) + 1)]
 
     @property
-    def remarks(self): return getattr(self.clip, 'remarks', ())
+    def remarks(self)->list[str]:
+        if not self.lacking: return [*getattr(self.clip, 'remarks', ())]
+        fewer = f'{self.clip.path}: only {len(self)} of {len(self) + self.lacking} frames are there to be upscaled.'
+        return [*getattr(self.clip, 'remarks', ()), fewer]
 
     def tracks(self, **options)->Tracks|None:
         "What goes along with these frames, see `tracks`"
@@ -759,6 +763,8 @@ def upscale_file(source:str|Path,                 # a video, or a folder of imag
     size = [scale*n for n in clip.shape[1:3]] if isinstance(scale, int) else list(scale)
     options = dict(segment=segment, look_ahead=look_ahead, dtype=dtype, tile=tile, size=size)
     upscale(network, clip, **options)      # raises for impossible options; computes nothing yet
+    if is_video(output):
+        check_even(size, output, codec_for(output, encoding).stored(clip.dtype != np.uint8, clip.colour))
     about = _about(source, model, clip, cuts, fps, options | dict(deinterlace=deinterlace) | asdict(encoding))
     for remark in remarks: note(remark)
     done = _run(output, clip, network, about, options, encoding, cuts, tracks, fps, force, progress, note)

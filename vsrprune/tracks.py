@@ -76,20 +76,26 @@ class Tracks:
         ends = math.inf if end is None or end >= len(clip) else clip.seconds(end)
         return cls(clip.path, clip.seconds(start), begins, ends, **options)
 
+    def picture_tags(self)->dict[str, str]:
+        "Language and title of the picture"
+        with open_video(self.path) as (_, picture): return _told(picture)
+
     def remarks(self, suffix:str)->list[str]:
         """What a file of this suffix will not hold as it was, a sentence each; '' is a folder of images.
         `InputError` where a sound is asked for that is not there"""
         with open_video(self.path) as (source, picture):
             tracks = [(_name(s, source), s) for s in _wanted(self, source, picture)]
             names, chapters = [name for name, _ in tracks], ['chapters'] if source.chapters() else []
-            if not suffix: return _left_out(self.path, names + chapters, 'a folder of images cannot hold them')
+            if not suffix: return _left_out(self.path, names + chapters, 'a folder of images holds nothing else')
             if not self.timed:
                 timed = [name for name, s in tracks if _has_times(s)]
-                return _left_out(self.path, timed + chapters, 'they would be out of sync at another rate (--fps)')
+                return _left_out(self.path, timed + chapters, 'nothing stays in sync at another rate (--fps)')
+            odd = [name for name, s in tracks if s.type in ('video', 'data', 'unknown') and not _is_cover(s)]
             with av.open(io.BytesIO(), 'w', format=FORMATS[suffix.lower()]) as container:
                 codecs = {name: (_codec(s), _stored_as(s, container)*_fits(self.path, s, container))
-                          for name, s in tracks}
-            return _changed(self.path, suffix, codecs)
+                          for name, s in tracks if name not in odd}
+            only = 'only one picture, audio, subtitles, attachments and a cover are carried over'
+            return _changed(self.path, suffix, codecs) + _left_out(self.path, odd, only)
 
 # %% ../nbs/06_tracks.ipynb #trk00009
 def _wanted(tracks, source, picture)->list:
@@ -103,6 +109,10 @@ def _wanted(tracks, source, picture)->list:
     elif tracks.sound != 'all': sounds = [sounds[tracks.sound - 1]]
     return [s for s in source.streams if s is not picture and (s.type != 'audio' or s in sounds)]
 
+def _told(stream)->dict[str, str]:
+    "Language and title of a track"
+    return {key: value for key, value in stream.metadata.items() if key in ('language', 'title')}
+
 def _has_times(stream)->bool: return stream.type != 'attachment' and not _is_cover(stream)
 
 def _left_out(path, names, reason)->list[str]:
@@ -112,7 +122,8 @@ def _changed(path, suffix, codecs)->list[str]:
     "Sentences about tracks by name, each with the codec it has and the one it gets"
     said = [f'{path}: {name} will be stored as {new}, because {suffix} cannot hold {old}.'
             for name, (old, new) in codecs.items() if new and old and new != old]
-    return said + _left_out(path, [name for name, (_, new) in codecs.items() if not new], f'{suffix} cannot hold them')
+    lost = [name for name, (_, new) in codecs.items() if not new]
+    return said + _left_out(path, lost, f'{suffix} cannot hold {"it" if len(lost) == 1 else "them"}')
 
 # %% ../nbs/06_tracks.ipynb #trk00011
 def _copied(out)->Callable:
@@ -187,7 +198,7 @@ def _outlet(container, stream)->tuple|None: # (stream of the container, packets 
         stream.codec_context.open(strict=False)      # a decoder knows its styles once it is open
         out.codec_context.subtitle_header = stream.codec_context.subtitle_header or b''
         made = out, _text_encoded(out)
-    out.metadata.update({key: value for key, value in stream.metadata.items() if key in ('language', 'title')})
+    out.metadata.update(_told(stream))
     out.disposition = stream.disposition
     return made
 
@@ -358,9 +369,14 @@ def _uneven(times:Sequence[float], # when each frame is shown, seconds
         return round(seconds/unit)
     return moved
 
+def _shown(times, i, packet, begin)->int:
+    "How long packet i is shown: the last one until the end, if that is known; 0: until the next one"
+    # containers count from when the first packet is decoded
+    return round((times[-1] - times[0])/packet.time_base) - packet.dts + begin if i == len(times) - 2 else 0
+
 def _picture_packets(parts:list[Path], fps:Fraction, times:Sequence[float]|None)->Iterator[av.Packet]:
     "The stored pictures of videos, one after the other"
-    done = 0
+    done, begin = 0, 0
     for part in parts:
         with open_video(part) as (source, stream):
             shift = round(done/fps/stream.time_base)
@@ -368,7 +384,8 @@ def _picture_packets(parts:list[Path], fps:Fraction, times:Sequence[float]|None)
             for packet in packets_of(source, stream):
                 if not packet.size: continue
                 packet.pts, packet.dts = moved(packet.pts + shift), moved(packet.dts + shift)
-                if times: packet.duration = 0  # until the next one
+                begin = begin if done else packet.dts
+                if times: packet.duration = _shown(times, done, packet, begin)
                 yield packet
                 done += 1
 
@@ -380,6 +397,7 @@ def _join_videos(parts:list[Path], path:Path, fps:Fraction, tracks:Tracks|None, 
         with open_video(parts[0]) as (_, stream):
             copy = container.add_stream_from_template(stream, opaque=True)
             if not matroska: copy.codec_context.codec_tag = stream.codec_context.codec_tag
+        if tracks: copy.metadata.update(tracks.picture_tags())
         if matroska and first.aspect != 1: copy.metadata['title'] = PLACE
         with _carrying(tracks, container) as (write_until, lead):
             write_until(lead)
@@ -404,7 +422,7 @@ def join_clips(parts:list[Path],       # that `write_clip` wrote: all folders, o
                path:str|Path,          # of the same kind
                fps:Fraction|None=None, # of the videos; default that of the first
                tracks:Tracks|None=None, # to go with a video
-               times:Sequence[float]|None=None, # when each frame is shown, seconds; None: evenly
+               times:Sequence[float]|None=None, # when each frame is shown, then when the last one ends, seconds
               )->Path: # `path`
     """One clip from several, one after the other, whole or not at all; pictures are copied as they are.
     `InputError` as of `write_clip`, and where there are no parts or `path` is one of them"""

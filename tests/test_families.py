@@ -14,7 +14,6 @@ from vsrprune.frames import read_clip, write_clip
 from vsrprune.groups import groups, remove, zeroed
 from vsrprune.networks import restore
 from vsrprune.realbasicvsr import RealBasicVSR, RealPlan
-from vsrprune.shrink import shrink
 from vsrprune.streaming import Finite, StreamCost, upscale, upscale_file
 from vsrprune.training import Teacher, finetune, finetuning_recipe
 
@@ -136,9 +135,3 @@ def test_a_video_is_upscaled_by_its_file(net, file, pairs, tmp_path):
 
 def test_its_file_is_scored(file):
     assert evaluate_file(file, 'stills', frames=2).network.psnr > 5
-
-
-def test_it_is_made_smaller(pairs):
-    wide = RealBasicVSR(RealPlan.dense(16, 1, 1, tail=16, flow=((4, 4, 4, 4),)*6)).eval()
-    found = shrink(wide, pairs[:2], pairs[2:], 'macs=0.6', iterations=2, size=(32, 48), batch=1, frames=2)
-    assert found.macs < 0.62 and type(found.model) is RealBasicVSR

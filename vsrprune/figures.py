@@ -68,8 +68,9 @@ def save_figure(figure, path:str|Path)->list[Path]:
 # %% ../nbs/44_figures.ipynb #d49fc236
 def _draw_curve(ax, curve, column, which, look):
     "One method before (dashed) and after fine-tuning"
-    ax.plot(100*curve[column], curve.psnr_finetuned, **look, label=which + 'fine-tuned')
-    ax.plot(100*curve[column], curve.psnr, **look, ls='--', mfc='white', label=which + 'before')
+    share = (100*curve[column]).round(1)      # halves that differ by a few weights lie above each other
+    ax.plot(share, curve.psnr_finetuned, **look, label=which + 'fine-tuned')
+    ax.plot(share, curve.psnr, **look, ls='--', mfc='white', label=which + 'before')
 
 def _draw_comparison(axes, records, kind, column, xlabel):
     "PSNR against a column of a table, before and after fine-tuning: the paper's in one panel, ours in the other"

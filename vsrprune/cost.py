@@ -36,7 +36,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from .checkpoints import CODING, save
-from .files import Document, InputError, replacing, repo_root
+from .files import Document, InputError, replacing, repo_root, write_text
 from .networks import RecurrentNetwork
 
 # %% ../nbs/19_cost.ipynb #19e2cb46
@@ -458,8 +458,11 @@ class Cost(_RecordPart):
 # %% ../nbs/19_cost.ipynb #costs003
 @lru_cache
 def _peak_mb(family:type, plan:str, size:tuple)->float:
-    "Networks of one plan take the same memory, so it is measured once"
-    return peak_mb(family(family.Plan.from_json(plan)), size)
+    "Networks of one plan take the same memory, so it is measured once, and kept in a file"
+    key = repr((family.__name__, plan, size, _device_name('cpu'), torch.__version__))
+    kept = repo_root()/'data'/'runs'/'cache'/f'peak-{hashlib.sha256(key.encode()).hexdigest()[:16]}.txt'
+    if not kept.exists(): write_text(str(peak_mb(family(family.Plan.from_json(plan)), size)), kept)
+    return float(kept.read_text())
 
 @lru_cache
 def _macs(family:type, plan:str, size:tuple)->Macs:

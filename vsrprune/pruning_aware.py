@@ -10,11 +10,9 @@ import copy
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
-from IPython.display import display
 from torch import nn
 from torch.nn.utils import parametrizations, parametrize
 
@@ -326,6 +324,8 @@ class View:
         if self.show: self._redraw()
 
     def _redraw(self):
+        import matplotlib.pyplot as plt      # both only for who looks on
+        from IPython.display import display
         fig, axes = plt.subplots(1, 3, figsize=(10, 2.6), layout='constrained')
         draw_view(axes, self)
         if self.display: self.display.update(fig)

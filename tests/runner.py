@@ -26,8 +26,8 @@ LIBRARY = [path for path in NOTEBOOKS if 'experiments' not in path.parts and pat
 SECONDS = 900
 PATIENT = dict(OMP_WAIT_POLICY='passive')      # threads that wait for each other leave the core to another process
 # what most notebooks import, and what takes long: loaded once, for all of them
-PRELOADED = ['nbdev.test', 'accelerate', 'av', 'cv2', 'matplotlib.pyplot', 'pandas', 'scipy.ndimage', 'skimage', 'torch',
-             'torch._dynamo', 'torch.utils.flop_counter', 'torch_pruning']
+PRELOADED = ['nbdev.test', 'accelerate', 'av', 'cv2', 'matplotlib.pyplot', 'pandas', 'scipy.ndimage', 'skimage',
+             'torch', 'torch._dynamo', 'torch.utils.flop_counter', 'torch_pruning']
 
 
 def shared_out()->dict:

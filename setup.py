@@ -4,11 +4,25 @@ from configparser import ConfigParser
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 here = Path(__file__).parent
 config = ConfigParser(delimiters=['='])
 config.read(here/'settings.ini', encoding='utf-8')
 cfg = config['DEFAULT']
+report = shlex.split(cfg['report_requirements'])
+
+
+class WithWeights(build_py):
+    "Takes the shipped networks of data/weights, their cards and their licence into the package"
+    def run(self):
+        super().run()
+        if self.editable_mode: return      # the repository has them
+        target = Path(self.build_lib)/'vsrprune'/'weights'
+        target.mkdir(parents=True, exist_ok=True)
+        for path in sorted((here/'data'/'weights').iterdir()):
+            if path.suffix in ('', '.md', '.safetensors'): self.copy_file(str(path), str(target/path.name))
+
 
 setup(
     name=cfg['lib_name'],
@@ -24,7 +38,8 @@ setup(
     packages=find_packages(include=['vsrprune', 'vsrprune.*']),
     python_requires=f">={cfg['min_python']}",
     install_requires=shlex.split(cfg['requirements']),
-    extras_require={'dev': shlex.split(cfg['dev_requirements'])},
+    extras_require={'report': report, 'dev': report + shlex.split(cfg['dev_requirements'])},
+    cmdclass={'build_py': WithWeights},
     entry_points={'console_scripts': shlex.split(cfg['console_scripts']),
                   'nbdev': [f"{cfg['lib_name']}={cfg['lib_name']}._modidx:d"]},
     classifiers=['Programming Language :: Python :: 3',

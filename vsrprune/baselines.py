@@ -31,7 +31,7 @@ from .networks import restore
 from .cost import environment
 from .datasets import BENCHMARKS, Crops, Pair, clips, many_stills
 from .evaluation import fast_restore
-from .files import Document, InputError, Positive, replacing, repo_root, write_text
+from .files import Document, InputError, Positive, need_repository, replacing, repo_root, write_text
 from .flow import LEVELS, SPyNet, endpoint_error
 from .metrics import bicubic, evaluate_together, psnr
 from .training import LearningRate, Recipe, main_process, processes, train
@@ -157,6 +157,7 @@ class Baseline(Document):
     @classmethod
     def load(cls, name:str)->'Baseline':     # a file of data/weights, without suffix
         "Read a baseline's recipe by name; an error names the file and the field"
+        need_repository(f"recipe '{name}'")
         path = repo_root()/'data'/'weights'/f'{name}.yaml'
         if not path.is_file():
             there = ', '.join(sorted(p.stem for p in path.parent.glob('*.yaml')))

@@ -24,7 +24,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
 
@@ -485,10 +485,15 @@ def costs(model:RecurrentNetwork,
     return Cost(**cost)
 
 # %% ../nbs/19_cost.ipynb #costs004
+def _version(package:str)->str|None:
+    "Its version; None where it is not installed"
+    try: return version(package)
+    except PackageNotFoundError: return None
+
 def environment()->dict:
     "Versions, processor, threads, memory (GB) and GPU of a run"
     packages = ('numpy', 'scikit-image', 'opencv-python-headless', 'accelerate', 'vsrprune')
-    return dict(python=platform.python_version(), torch=torch.__version__, **{p: version(p) for p in packages},
+    return dict(python=platform.python_version(), torch=torch.__version__, **{p: _version(p) for p in packages},
                 processor=_device_name('cpu'), threads=torch.get_num_threads(),
                 memory_gb=round(psutil.virtual_memory().total/1e9),
                 cuda=torch.cuda.get_device_name() if torch.cuda.is_available() else None)

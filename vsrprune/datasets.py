@@ -24,9 +24,8 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from skimage import data
 
-from .files import InputError, replacing, repo_root
+from .files import InputError, in_repository, replacing, repo_root
 from .frames import IMAGES, VIDEOS, read_clip
 from .resize import crop_to_multiple, degrade, imresize
 
@@ -151,6 +150,7 @@ def _fill_from_background(disparity):
 @lru_cache(1)
 def _motorcycle():
     "Left photograph (h, w, 3) uint8, and its disparity (h, w) in pixels, without gaps"
+    from skimage import data      # only where the photographs are asked for
     left, _, disparity = data.stereo_motorcycle()
     known = np.where(np.isfinite(disparity), disparity, np.nan)
     return left, _fill_from_background(known).astype(float)
@@ -195,6 +195,7 @@ def _film_depth(still, path):
 # %% ../nbs/03_datasets.ipynb #4b995dcb
 def _photo(name):
     "A photograph from scikit-image as (h, w, 3) uint8"
+    from skimage import data
     photo = getattr(data, name)()
     if photo.dtype == bool: photo = photo*np.uint8(255)
     if photo.ndim == 2: photo = np.repeat(photo[..., None], 3, -1)
@@ -274,8 +275,9 @@ BENCHMARKS = {
 }
 
 def data_root()->Path:
-    "Folder of the datasets: `VSRPRUNE_DATA` (relative to the repository), else `data/` in the repository"
-    return repo_root()/Path(os.environ.get('VSRPRUNE_DATA') or 'data').expanduser()
+    "Folder of the datasets: `VSRPRUNE_DATA`, else `data`; from the repository, or from where an installed package runs"
+    start = repo_root() if in_repository() else Path.cwd()
+    return start/Path(os.environ.get('VSRPRUNE_DATA') or 'data').expanduser()
 
 # %% ../nbs/03_datasets.ipynb #9cf68acd
 def _frame_number(file):

@@ -22,7 +22,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from .calibration import COUNT, FRAMES, SIDE
 from .criteria import CRITERIA
-from .files import Document, InputError, Positive, repo_root
+from .files import Document, InputError, Positive, need_repository, repo_root
 from .networks import PARTS
 from .records import Options, option_words, record_name
 from .training import LearningRate
@@ -470,6 +470,7 @@ def check_lines(profile:Profile):
 
 def load_profile(of:type, name:str)->Profile:
     "The profile of a name"
+    need_repository(f"profile '{name}'")
     folder = repo_root()/'data'/'profiles'
     path = folder/f'{name}.yaml'
     if name in SHARED_RUNS:

@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['app', 'NO_MEMORY', 'OF_THE_REPORT', 'NETWORK', 'NetworkArgument', 'NetworkOption', 'ProfileName', 'DenseNetwork',
            'FrameSize', 'Force', 'AsJson', 'NOISE', 'RULE_COUNT', 'STEPS', 'MESSAGE', 'BAR', 'DONE', 'ENDS', 'TEX',
-           'Rerun', 'Extend', 'Cluster', 'Line', 'SkipUnreadable', 'Layout', 'Half', 'Compress', 'KIND_WORDS', 'CLIPS',
-           'TrainingClips', 'NetworkOutput', 'Target', 'MaxDrop', 'Flow', 'BFloat16', 'FilterCriterion', 'Crop',
-           'Teacher', 'data', 'KIND', 'Dtype', 'Tile', 'LookAhead', 'Compare', 'LEAST_TILE', 'models', 'main', 'fail',
-           'tell', 'report_errors', 'frame_size', 'notebook_path', 'check_executed', 'parse_parameters',
-           'check_parameters', 'write_html', 'notebook', 'time_left', 'Progress', 'follow', 'check_cluster',
-           'snakemake', 'report_lock', 'report', 'estimate', 'records', 'ship', 'train', 'convert', 'info_text', 'info',
-           'export', 'PhaseLines', 'prune', 'finetune', 'check', 'degrade', 'upscale_text', 'upscale', 'scores_text',
-           'evaluate', 'list_models', 'get_models']
+           'Rerun', 'Extend', 'Cluster', 'records', 'Line', 'SkipUnreadable', 'Layout', 'Half', 'Compress',
+           'KIND_WORDS', 'CLIPS', 'TrainingClips', 'NetworkOutput', 'Target', 'MaxDrop', 'Flow', 'BFloat16',
+           'FilterCriterion', 'Crop', 'Teacher', 'data', 'KIND', 'Dtype', 'Tile', 'LookAhead', 'Compare', 'LEAST_TILE',
+           'models', 'main', 'fail', 'tell', 'report_errors', 'frame_size', 'notebook_path', 'check_executed',
+           'parse_parameters', 'check_parameters', 'write_html', 'notebook', 'time_left', 'Progress', 'follow',
+           'check_cluster', 'snakemake', 'report_lock', 'report', 'estimate', 'promote', 'show_record', 'ship', 'train',
+           'convert', 'info_text', 'info', 'export', 'PhaseLines', 'prune', 'finetune', 'check', 'degrade',
+           'upscale_text', 'upscale', 'scores_text', 'evaluate', 'list_models', 'get_models']
 
 # %% ../nbs/50_cli.ipynb #af31115e
 import json
@@ -481,18 +481,39 @@ def estimate(profile:ProfileName = 'default', checkpoint:DenseNetwork = '',
         typer.echo(json.dumps(estimate_report(wanted, given), indent=1))
 
 # %% ../nbs/50_cli.ipynb #9f3b333e
-@app.command()
-def records(profile:ProfileName = 'default', as_json:AsJson = False):
-    """Copy the records of a profile's finished runs to data/records, where they are committed.
+records = typer.Typer(invoke_without_command=True)
+app.add_typer(records, name='records')
+
+@records.callback()
+def promote(context:typer.Context, profile:ProfileName = 'default', as_json:AsJson = False):
+    """Copy the records of a profile's finished runs to data/records, where they are committed; `show` explains one.
 
     Example: vsrprune records --profile vid4
     """
+    if context.invoked_subcommand: return
     with report_errors():
         from vsrprune.profiles import Profile
         from vsrprune.steps import promote_records
         wanted = Profile.load(profile)
         kept = promote_records(wanted)
     tell(f'data/records/{profile}: {len(kept)} records', as_json, folder=wanted.committed_folder, records=len(kept))
+
+# %% ../nbs/50_cli.ipynb #recshow2
+@records.command('show')
+def show_record(name:Annotated[str, typer.Argument(help='A record, by the name of its file without suffix.')],
+                profile:ProfileName = 'vid4', as_json:AsJson = False):
+    """Explain a record: what was scored, the network it began with, its run and commit, its clips, scores and costs.
+
+    Example: vsrprune records show dense-s0-dense --profile vid4
+    """
+    with report_errors():
+        from vsrprune.profiles import Profile
+        from vsrprune.provenance import explain, known_records, record_named
+        wanted = Profile.load(profile)
+        found = known_records(wanted)
+        said = explain(record_named(name, found), found, wanted)
+    text = '\n'.join(f'{heading}: {sentence}' for heading, sentence in said.items())
+    tell(f'{name}\n{text}', as_json, name=name, **said)
 
 # %% ../nbs/50_cli.ipynb #4afc481b
 Line = Annotated[str, typer.Argument(help='Name of a line of its sweep, such as filters-macs-0.5-l1-uniform.')]

@@ -85,7 +85,8 @@ def _costs(cost:Cost)->str:
 
 def _machine(record)->str:
     env = record.env
-    return f"{env.get('processor', 'an unknown machine')}, {env.get('threads', '?')} thread(s), torch {env.get('torch', '?')}"
+    threads, torch = env.get('threads', '?'), env.get('torch', '?')
+    return f"{env.get('processor', 'an unknown machine')}, {threads} thread(s), torch {torch}"
 
 # %% ../nbs/47_provenance.ipynb #prov0014
 def _made_by(record, profile:Profile)->str:

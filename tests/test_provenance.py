@@ -1,5 +1,6 @@
 """The report of `vid4` as it is committed: every number in its tables comes from a record, and every record from a
 network of the catalogue"""
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -35,3 +36,16 @@ def test_the_tables_are_made_of_the_records(tmp_path):
     finally:
         for path, text in before.items():
             if path.read_text() != text: path.write_text(text)
+
+
+def entities(crate):
+    "Of an RO-Crate, by name, without the date when it was written"
+    found = {entity['@id']: entity for entity in crate['@graph']}
+    return found | {'./': {key: value for key, value in found['./'].items() if key != 'datePublished'}}
+
+
+def test_the_crate_is_that_of_the_records():
+    from vsrprune.profiles import Profile
+    from vsrprune.provenance import CRATE, crate_of
+    profiles = [Profile.load(folder.name) for folder in sorted((ROOT/'data'/'records').glob('*/'))]
+    assert entities(json.loads((ROOT/CRATE).read_text())) == entities(crate_of(profiles))

@@ -494,8 +494,10 @@ def promote(context:typer.Context, profile:ProfileName = 'default', as_json:AsJs
     with report_errors():
         from vsrprune.profiles import Profile
         from vsrprune.steps import promote_records
+        from vsrprune.provenance import write_crate
         wanted = Profile.load(profile)
         kept = promote_records(wanted)
+        write_crate()
     tell(f'data/records/{profile}: {len(kept)} records', as_json, folder=wanted.committed_folder, records=len(kept))
 
 # %% ../nbs/50_cli.ipynb #recshow2

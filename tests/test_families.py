@@ -1,5 +1,5 @@
-"""Other families of networks do what BasicVSR does: RealBasicVSR, and one of another make, in tests/tiny_family.py, with
-no line of vsrprune changed for it"""
+"""Other families of networks do what BasicVSR does: RealBasicVSR, and one of another make, which is in
+tests/tiny_family.py, with no line of vsrprune changed for it"""
 import importlib.util
 
 import numpy as np

@@ -33,7 +33,7 @@ from .datasets import BENCHMARKS, Crops, Pair, clips, many_stills
 from .evaluation import fast_restore
 from .files import Document, InputError, Positive, need_repository, replacing, repo_root, write_text
 from .flow import LEVELS, SPyNet, endpoint_error
-from .metrics import bicubic, evaluate_together, psnr
+from .metrics import PROTOCOLS, bicubic, evaluate_together, psnr
 from .training import LearningRate, Recipe, main_process, processes, train
 
 # %% ../nbs/38_baselines.ipynb #1b717afa
@@ -349,13 +349,14 @@ def _score_row(data, clip, network, floor)->dict:
                 bicubic_psnr=floor.psnr, bicubic_ssim=floor.ssim, gain=network.psnr - floor.psnr)
 
 def score_baseline(path:Path, names:Iterable[str])->pd.DataFrame:
-    """PSNR and SSIM of a saved network and of bicubic on each of these evaluation sets, by its own protocol:
-    a row per clip, and their mean"""
+    """PSNR and SSIM of a saved network and of bicubic on each of these evaluation sets, by its own protocol, or by that
+    of Vid4: a row per clip, and their mean"""
     model = checkpoints.load(path).to(memory_format=torch.channels_last)
     rows = []
     for name in names:
         methods = dict(network=fast_restore(model), floor=bicubic)
-        network, floor = evaluate_together(methods, clips(name), name, temporal=False).values()
+        protocol = name if name in PROTOCOLS else 'vid4'
+        network, floor = evaluate_together(methods, clips(name), protocol, temporal=False).values()
         rows += [_score_row(name, a.name, a, b) for a, b in zip(network.clips, floor.clips, strict=True)]
         rows.append(_score_row(name, 'mean', network, floor))
     return pd.DataFrame(rows)

@@ -78,7 +78,7 @@ def _first_match(pattern:str, card:str)->str|None:
 def _licence_on(card:str)->str|None:
     "Licence of a network by the section of its card"
     licence = _first_match(r'(?s)^## Licence\s+(.+)', card) or ''
-    if 'public domain' in licence: return 'Apache-2.0'
+    if 'public domain' in licence or 'Apache-2.0, as' in licence: return 'Apache-2.0'
     return 'research only' if 'research only' in licence else None
 
 def _score_on(card:str)->Score|None:

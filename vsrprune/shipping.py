@@ -14,6 +14,7 @@ import torch
 from . import checkpoints, cost
 from .baselines import Baseline, available, free, score_baseline, weights_path
 from .basicvsr import BasicVSR
+from .catalogue import CATALOGUE
 from .files import InputError, write_text
 from .groups import groups
 from .profiles import Line, Profile
@@ -83,16 +84,30 @@ def _drop_facts(records:list[Record], last:Record)->dict:
     return dict(fair_drop=fair_drop(last, records), seeds=len(alike))
 
 # %% ../nbs/46_shipping.ipynb #258de165
+def _source_name(profile:Profile)->str:
+    "The name of the network that a profile prunes"
+    return profile.checkpoint if profile.checkpoint in CATALOGUE else Path(profile.checkpoint).stem
+
+def _link(source:str)->str:
+    "Its name, with its card if it is shipped here"
+    return f'`{source}`' if source in CATALOGUE else f'[{source}]({source}.md)'
+
 def _licence(source:str)->str:
-    "What the licence of a baseline rests on; `InputError` where the baseline is not known"
+    "What the licence of a pruned network rests on; `InputError` where the network it was made from is not known"
+    if source in CATALOGUE:
+        entry = CATALOGUE[source]
+        return (f'{entry.licence}, as {entry.file} by the authors of BasicVSR (Chan et al., CVPR 2021), from which it '
+                'descends. Changes: filters were removed, the layers that read them solved anew, and the network '
+                "fine-tuned. BasicVSR's training began with a SPyNet (Ranjan and Black, CVPR 2017) trained by others.")
     if free(Baseline.load(source)):
-        return 'trained on photographs of scikit-image alone, all in the public domain or under CC0.'
-    return 'trained on clips for research only, so for research only.'
+        return (f'As {_link(source)}: trained on photographs of scikit-image alone, all in the public domain '
+                'or under CC0.')
+    return f'As {_link(source)}: trained on clips for research only, so for research only.'
 
 # %% ../nbs/46_shipping.ipynb #b2a9f9e7
 PRUNED_CARD = """# {name}
 
-[{source}]({source}.md) with {cut} % of its multiply-accumulates removed by pruning whole filters (SPyNet's are not \
+{link} with {cut} % of its multiply-accumulates removed by pruning whole filters (SPyNet's are not \
 counted). Written by `vsrprune ship {profile} {line} {name}`; sizes and scores are those of the file next to this card.
 
 | | |
@@ -131,7 +146,7 @@ bicubic kernel.
 
 ## Licence
 
-See [LICENSE](LICENSE). As [{source}]({source}.md): {licence}
+See [LICENSE](LICENSE). {licence}
 """
 
 # %% ../nbs/46_shipping.ipynb #pruncard
@@ -152,11 +167,11 @@ def pruned_card(name:str, profile:Profile, line:Line,
                 scores:pd.DataFrame,     # from `score_baseline`
                )->str:
     "The card of a network of the sweep, as Markdown"
-    source = Path(profile.checkpoint).stem
+    source = _source_name(profile)
     model, dense = checkpoints.load(path), dense_network(profile)
     facts = _cost_facts(model, dense) | _training_facts(last) | _drop_facts(records, last)
     return PRUNED_CARD.format(
-        name=name, source=source, profile=profile.name, line=line.name,
+        name=name, link=_link(source), profile=profile.name, line=line.name,
         cut=_percent_removed(profile, dense, last),
         times=times_text(last, source),
         megabytes=path.stat().st_size/1e6,
@@ -178,12 +193,12 @@ def line_named(profile:Profile, name:str)->Line:
 
 # %% ../nbs/46_shipping.ipynb #14237df2
 def _check_target(profile:Profile, path:Path, force:bool):
-    "`InputError` where the profile brings no network of ours, or the shipped file would replace another"
+    "`InputError` where the profile names no network, or the shipped file would replace another"
     if not profile.checkpoint:
-        raise InputError(f'profile {profile.name} has no network of its own; '
-                         'only what was pruned from one of data/weights is shipped.')
+        raise InputError(f'profile {profile.name} names no network; only what was pruned from a published one, or from '
+                         'one of data/weights, is shipped.')
     if path.exists() and not force: raise InputError(f'{path} exists; choose another name, or replace it with --force.')
-    _licence(Path(profile.checkpoint).stem)      # the baseline must be known before anything is copied
+    _licence(_source_name(profile))      # the network must be known before anything is copied
 
 def _run_weights(profile:Profile, line:Line, iterations:int, seed:int)->Path:
     "The fine-tuned weights of a line's run; `InputError` where the report has not left them"
@@ -202,8 +217,9 @@ def _run_record(profile:Profile, line:Line, records:list[Record], iterations:int
 # %% ../nbs/46_shipping.ipynb #9daae38c
 def _provenance(profile:Profile, line:Line, name:str, seed:int, run:Path)->dict:
     "Where a shipped file comes from: its dense network and its line, then what the run's own file says"
-    about = dict(name=name, source=Path(profile.checkpoint).stem, source_sha256=checkpoints.sha256(dense_path(profile)),
-                 profile=profile.name, line=line.name, seed=seed)
+    source = _source_name(profile)
+    sha256 = CATALOGUE[source].sha256 if source in CATALOGUE else checkpoints.sha256(dense_path(profile))
+    about = dict(name=name, source=source, source_sha256=sha256, profile=profile.name, line=line.name, seed=seed)
     return about | {f'run_{key}': value for key, value in checkpoints.provenance(run).items()}
 
 # %% ../nbs/46_shipping.ipynb #2d2ba7c2
@@ -224,7 +240,7 @@ def ship(profile:Profile,
     last = _run_record(profile, chosen, records, iterations, seed)
     about = _provenance(profile, chosen, name, seed, run)
     checkpoints.save(checkpoints.load(run), path, provenance=about, dtype=torch.float16)
-    scores = score_baseline(path, ['stills', *available(['vid4'])])
+    scores = score_baseline(path, ['stills', *available(['vid4', 'more'])])
     card = pruned_card(name, profile, chosen, path, records, last, scores)
     write_text(card, path.with_suffix('.md'))
     return path

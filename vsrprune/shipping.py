@@ -184,12 +184,20 @@ def pruned_card(name:str, profile:Profile, line:Line,
         **facts)
 
 # %% ../nbs/46_shipping.ipynb #findline
-def line_named(profile:Profile, name:str)->Line:
+def _length(profile:Profile, line:Line)->int:
+    "Iterations that a line is fine-tuned for"
+    return profile.finetuning.iterations if line.iterations is None else line.iterations
+
+def line_named(profile:Profile,
+               name:str,         # with its length, such as '-i1000', where lines differ in that alone
+              )->Line:
     "A line of the profile that prunes filters to a budget and is fine-tuned; `InputError` lists the names of those"
-    lines = {line.name: line for line in profile.lines if line.prune == 'filters' and line.keep_macs and line.trained}
-    if name in lines: return lines[name]
-    there = ', '.join(lines) or 'none'
-    raise InputError(f"profile {profile.name}: its sweep has no '{name}'; available: {there}.")
+    lines = [line for line in profile.lines if line.prune == 'filters' and line.keep_macs and line.trained]
+    named = {f'{line.name}-i{_length(profile, line)}': line for line in lines}
+    found = [line for full, line in named.items() if name in (full, line.name)]
+    if len(found) == 1: return found[0]
+    what = f"has several '{name}'" if found else f"has no '{name}'"
+    raise InputError(f"profile {profile.name}: its sweep {what}; available: {', '.join(named) or 'none'}.")
 
 # %% ../nbs/46_shipping.ipynb #14237df2
 def _check_target(profile:Profile, path:Path, force:bool):
@@ -234,7 +242,7 @@ def ship(profile:Profile,
     path = weights_path(name)
     _check_target(profile, path, force)
     if seed is None: seed = (chosen.seeds or profile.seeds)[0]
-    iterations = profile.finetuning.iterations if chosen.iterations is None else chosen.iterations
+    iterations = _length(profile, chosen)
     run = _run_weights(profile, chosen, iterations, seed)
     records = finished_records(profile)
     last = _run_record(profile, chosen, records, iterations, seed)

@@ -14,14 +14,14 @@ report = shlex.split(cfg['report_requirements'])
 
 
 class WithWeights(build_py):
-    "Takes the shipped networks of data/weights, their cards and their licence into the package"
+    "Copies the shipped networks of data/weights, their cards and their licence into the package"
     def run(self):
         super().run()
         if self.editable_mode: return      # the repository has them
         target = Path(self.build_lib)/'vsrprune'/'weights'
         target.mkdir(parents=True, exist_ok=True)
         for path in sorted((here/'data'/'weights').iterdir()):
-            if path.suffix in ('', '.md', '.safetensors'): self.copy_file(str(path), str(target/path.name))
+            if path.name == 'LICENSE' or path.suffix in ('.md', '.safetensors'): self.copy_file(str(path), str(target/path.name))
 
 
 setup(

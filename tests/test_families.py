@@ -1,4 +1,4 @@
-"""Other families of networks do what BasicVSR does: RealBasicVSR, and one of another make, which is in
+"""Other families of networks do what BasicVSR does: RealBasicVSR, and a toy architecture in
 tests/tiny_family.py, with no line of vsrprune changed for it"""
 import importlib.util
 

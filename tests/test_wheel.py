@@ -12,7 +12,7 @@ from runner import PATIENT, ROOT
 
 # what `pip install vsrprune` leaves out, by the names under which Python imports it
 LEFT_OUT = ['IPython', 'execnb', 'fastcore', 'ipykernel', 'matplotlib', 'nbconvert', 'nbdev', 'papermill', 'pytest',
-            'seaborn', 'skimage', 'snakemake', 'thop']
+            'rocrate', 'seaborn', 'skimage', 'snakemake', 'thop']
 # runs the command line as a process that does not find them
 MAIN = f'''
 import sys
@@ -38,14 +38,17 @@ def wheel(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def command(wheel, tmp_path_factory):
-    "Runs a command of the unpacked wheel in an empty folder: (exit status, what was printed), or the folder for None"
-    site, home, folder = (tmp_path_factory.mktemp(name) for name in ('site', 'home', 'folder'))
+def folder(tmp_path_factory): return tmp_path_factory.mktemp('folder')
+
+
+@pytest.fixture(scope='module')
+def command(wheel, folder, tmp_path_factory):
+    "Runs a command of the unpacked wheel in an empty folder: (exit status, what was printed)"
+    site, home = (tmp_path_factory.mktemp(name) for name in ('site', 'home'))
     zipfile.ZipFile(wheel).extractall(site)
     where = os.environ | PATIENT | dict(PYTHONPATH=str(site), VSRPRUNE_CACHE=str(home), VSRPRUNE_DATA='')
 
     def run(words):
-        if words is None: return folder
         done = subprocess.run([sys.executable, '-c', MAIN, *words.split()], cwd=folder, env=where,
                               capture_output=True, text=True)
         return done.returncode, done.stdout + done.stderr
@@ -72,34 +75,34 @@ def test_a_network_is_explained(command):
     assert 'multiply-accumulates' in works(command, 'info basicvsr-s-stills')
 
 
-def test_a_network_is_converted(command):
+def test_a_network_is_converted(command, folder):
     works(command, 'convert basicvsr-s-stills -o copy.safetensors')
-    assert (command(None)/'copy.safetensors').stat().st_size > 10**6
+    assert (folder/'copy.safetensors').stat().st_size > 10**6
 
 
-def test_a_clip_is_upscaled(command):
+def test_a_clip_is_upscaled(command, folder):
     from PIL import Image
-    clip, noise = command(None)/'clip', np.random.default_rng(0)
+    clip, noise = folder/'clip', np.random.default_rng(0)
     clip.mkdir()
     for i in range(2): Image.fromarray(noise.integers(0, 256, (24, 32, 3), np.uint8)).save(clip/f'{i}.png')
     works(command, 'upscale clip -o large --model basicvsr-s-stills')
-    assert [Image.open(path).size for path in (command(None)/'large').glob('*.png')] == [(128, 96)]*2
+    assert [Image.open(path).size for path in (folder/'large').glob('*.png')] == [(128, 96)]*2
 
 
-def test_a_clip_is_scored_and_the_record_lies_in_the_cache(command):
+def test_a_clip_is_scored_and_the_record_lies_in_the_cache(command, folder):
     from PIL import Image
-    clip, noise = command(None)/'sharp', np.random.default_rng(0)
+    clip, noise = folder/'sharp', np.random.default_rng(0)
     clip.mkdir()
     for i in range(2): Image.fromarray(noise.integers(0, 256, (64, 64, 3), np.uint8)).save(clip/f'{i}.png')
     said = works(command, 'eval --model basicvsr-s-stills --data sharp')
     assert '/data/runs/eval/basicvsr-s-stills-sharp.json' in said
-    assert not (command(None)/'data').exists()
+    assert not (folder/'data').exists()
 
 
 @pytest.mark.parametrize('words', ['report', 'train basicvsr-s', 'notebook prune here.ipynb'])
 def test_commands_of_the_report_say_that_they_need_the_repository(command, words):
     status, said = command(words)
-    assert status == 1 and 'clone the repository' in said and 'Traceback' not in said, said
+    assert status == 1 and 'needs the repository' in said and 'Traceback' not in said, said
 
 
 def test_what_needs_a_package_of_the_report_says_how_to_install_it(command):

@@ -349,8 +349,8 @@ def _score_row(data, clip, network, floor)->dict:
                 bicubic_psnr=floor.psnr, bicubic_ssim=floor.ssim, gain=network.psnr - floor.psnr)
 
 def score_baseline(path:Path, names:Iterable[str])->pd.DataFrame:
-    """PSNR and SSIM of a saved network and of bicubic on each of these evaluation sets, by its own protocol, or by that
-    of Vid4: a row per clip, and their mean"""
+    """PSNR and SSIM of a saved network and of bicubic on each of these evaluation sets, by its own protocol, or, where
+    it has none, by that of Vid4: a row per clip, and their mean"""
     model = checkpoints.load(path).to(memory_format=torch.channels_last)
     rows = []
     for name in names:

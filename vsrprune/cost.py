@@ -458,7 +458,7 @@ class Cost(_RecordPart):
 # %% ../nbs/19_cost.ipynb #costs003
 @lru_cache
 def _peak_mb(family:type, plan:str, size:tuple)->float:
-    "Networks of one plan take the same memory, so it is measured once, and kept in a file"
+    "Measured once for each plan, frame size, processor and version of torch, and kept under data/runs/cache"
     key = repr((family.__name__, plan, size, _device_name('cpu'), torch.__version__))
     kept = repo_root()/'data'/'runs'/'cache'/f'peak-{hashlib.sha256(key.encode()).hexdigest()[:16]}.txt'
     if not kept.exists(): write_text(str(peak_mb(family(family.Plan.from_json(plan)), size)), kept)
@@ -486,7 +486,7 @@ def costs(model:RecurrentNetwork,
 
 # %% ../nbs/19_cost.ipynb #costs004
 def _version(package:str)->str|None:
-    "Its version; None where it is not installed"
+    "Version of an installed package; None where it is not installed"
     try: return version(package)
     except PackageNotFoundError: return None
 

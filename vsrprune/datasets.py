@@ -275,7 +275,8 @@ BENCHMARKS = {
 }
 
 def data_root()->Path:
-    "Folder of the datasets: `VSRPRUNE_DATA`, else `data`; from the repository, or from where an installed package runs"
+    """Folder of the datasets: `VSRPRUNE_DATA`, else `data`. A relative path starts at the repository, or at the current
+    folder for an installed package"""
     start = repo_root() if in_repository() else Path.cwd()
     return start/Path(os.environ.get('VSRPRUNE_DATA') or 'data').expanduser()
 

@@ -26,7 +26,7 @@ class InputError(ValueError):
 
 # %% ../nbs/00_files.ipynb #aefa32a7
 def cache_folder()->Path:
-    "What can be had again: `VSRPRUNE_CACHE`, else `vsrprune` in `XDG_CACHE_HOME` or `~/.cache`"
+    "Folder for downloads: `VSRPRUNE_CACHE`, else `vsrprune` in `XDG_CACHE_HOME` or `~/.cache`"
     named = os.environ.get('VSRPRUNE_CACHE')
     if named: return Path(named).expanduser().absolute()
     return Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache').expanduser().absolute()/'vsrprune'
@@ -36,17 +36,19 @@ def _repository(file:str|None)->Path|None:      # of a module; None in a noteboo
     places = [Path(file).resolve().parents[1]] if file else Path('notebook').resolve().parents
     return next((place for place in places if (place/'settings.ini').is_file()), None)
 
-def in_repository()->bool: return _repository(globals().get('__file__')) is not None
+def in_repository()->bool:
+    "Whether this code runs from a clone, not from an installed package"
+    return _repository(globals().get('__file__')) is not None
 
 def repo_root()->Path:
-    "The repository this package lives in; for an installed package `cache_folder`, so that `data/runs` lies there"
+    "The repository this package lives in; for an installed package `cache_folder`, where its runs then lie too"
     return _repository(globals().get('__file__')) or cache_folder()
 
 def need_repository(what:str):
     "`InputError` where the package was installed without its repository"
     if not in_repository():
-        raise InputError(f'{what} is in the repository of vsrprune, not in the installed package; '
-                         'clone the repository, and give the command there.')
+        raise InputError(f'{what}: this needs the repository of vsrprune, not only the installed package; '
+                         'run `make setup` in a clone, and use its .venv/bin/vsrprune.')
 
 # %% ../nbs/00_files.ipynb #777364ca
 def shared_folder()->Path|None:  # the folder, or None where there is none

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['METHOD_WORDS', 'STAGE_WORDS', 'CRATE', 'Origin', 'origin_of', 'explain', 'known_records', 'record_named', 'crate_of',
-           'write_crate']
+           'entities', 'write_crate']
 
 # %% ../nbs/47_provenance.ipynb #prov0003
 import difflib
@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import metadata
+from itertools import chain
 from pathlib import Path
 
 from . import checkpoints
@@ -28,15 +29,15 @@ from .tables import describe
 @dataclass(frozen=True)
 class Origin:
     "The network that everything in a record descends from"
-    file: str         # its name where it came from; '' where it is not known
+    file: str         # its name as published; '' for a network of `data/weights`
     sha256: str       # of that file
     name: str         # in the catalogue; '' where it is not there
 
 def _catalogue_name(digest:str)->str:
     "The name of the network whose file has this SHA-256; '' where there is none"
-    published = [entry.name for entry in CATALOGUE.values() if entry.sha256 == digest]
-    ours = [name for name in shipped() if sha256(locate(name)) == digest]
-    return next(iter(published + ours), '')
+    published = (entry.name for entry in CATALOGUE.values() if entry.sha256 == digest)
+    ours = (name for name in shipped() if sha256(locate(name)) == digest)
+    return next(chain(published, ours), '')
 
 def origin_of(record:Record,
               among:Iterable[Record],     # records of the same profile, with that of its dense network
@@ -44,8 +45,8 @@ def origin_of(record:Record,
     "The network that a record descends from; `InputError` where the record of the dense network is missing"
     dense = select(among, method='dense', stage='dense', baseline_sha256=record.baseline_sha256)
     if not dense:
-        raise InputError(f'{record.name}: the record of its dense network, whose SHA-256 begins with '
-                         f'{record.baseline_sha256[:8]}, is not among the others.')
+        raise InputError(f'{record.name}: there is no record of its dense network (SHA-256 '
+                         f'{record.baseline_sha256[:8]}…); do the run dense of profile {record.profile}.')
     about = dense[0].env.get('training', {})
     digest = about.get('source_sha256', record.baseline_sha256)
     return Origin(about.get('source', ''), digest, _catalogue_name(digest))
@@ -54,17 +55,20 @@ def origin_of(record:Record,
 METHOD_WORDS = dict(bicubic='bicubic interpolation, without a network', dense='the dense network',
                     weights='{} of the weights set to zero', filters='{} of the filters removed',
                     pruning_aware='{} of the filters removed after pruning-aware training',
-                    scratch='as if {} of the filters were removed, with weights from scratch')
-STAGE_WORDS = dict(dense='as it is', regularised='trained for pruning, not pruned yet', pruned='nothing trained since',
-                   repaired='repaired, nothing trained since', finetuned='fine-tuned')
+                    scratch='the widths left by removing {} of the filters, with weights from scratch')
+STAGE_WORDS = dict(dense='as it is', regularised='trained for pruning, not pruned yet', pruned='as pruned',
+                   repaired='repaired', finetuned='fine-tuned')
 
 def _what(record)->str:
     "What was scored"
-    asked = record.options
-    words = [METHOD_WORDS[record.method].format(f'{record.ratio:.1%}')]
-    if asked.keep_macs: words.append(f'{asked.keep_macs:.1%} of the MACs were to stay')
-    if record.method not in ('bicubic', 'dense'): words.append(describe(record.method, asked))
-    if record.method != 'bicubic': words.append(STAGE_WORDS[record.stage])
+    if record.method == 'bicubic': return METHOD_WORDS['bicubic']
+    asked, words = record.options, [METHOD_WORDS[record.method].format(f'{100*record.ratio:.3g} %')]
+    if asked.keep_macs: words.append(f"to keep {100*asked.keep_macs:.3g} % of the MACs, SPyNet's not counted")
+    # repair and teacher belong to the line; at this stage they may be still to come
+    if record.method != 'dense':
+        words.append(describe(record.method, asked.model_copy(update=dict(repair=False, distill=False))))
+    repaired = 'repaired and ' if asked.repair and record.stage == 'finetuned' else ''
+    words.append(repaired + STAGE_WORDS[record.stage])
     if record.iterations: words.append(f'{record.iterations:,} iterations of training, seed {record.seed}')
     return '; '.join(words)
 
@@ -75,73 +79,80 @@ def _training(record)->str:
     if record.stage not in ('finetuned', 'regularised') or 'clips' not in about: return ''
     crops = f"{about['batch']} crops of {about['frames']} frames of {about['size']} x {about['size']} pixels"
     teacher = ' with the dense network as the teacher' if 'teacher' in about else ''
-    return f"{about['clips']} clips ({about['data']}){teacher}; {crops} at a learning rate of {about['lr']:g}"
+    return f"{about['clips']} clips of {about['data']}{teacher}, in batches of {crops}; learning rate {about['lr']:g}"
 
 def _scored(record)->str:
     "Data, scores and protocol"
     clips = record.scores.clips
     frames = sum(len(clip.frames) for clip in clips.values())
     return (f"{record.data} ({', '.join(clips)}; {frames} frames): {record.scores.psnr:.2f} dB, SSIM "
-            f'{record.scores.ssim:.4f}. {protocol_text(record.protocol, record.scores.warp_error is not None)}')
+            f'{record.scores.ssim:.4f}. {protocol_text(record.protocol, temporal=False)}')
 
-def _costs(cost:Cost)->str:
+def _costs(cost:Cost, size:tuple)->str:
     return (f'{cost.params:,} parameters, {cost.nonzeros:,} of them not zero; {cost.macs/1e9:.1f} G '
-            f"multiply-accumulates per frame, and {cost.macs_flow/1e9:.1f} G of SPyNet; {cost.bytes:,} bytes on disk")
+            f'multiply-accumulates per frame of {size[0]}x{size[1]}, and {cost.macs_flow/1e9:.1f} G of SPyNet; '
+            f'{cost.bytes:,} bytes on disk')
 
 def _machine(record)->str:
     env = record.env
     threads, torch = env.get('threads', '?'), env.get('torch', '?')
-    return f"{env.get('processor', 'an unknown machine')}, {threads} thread(s), torch {torch}"
+    return f"{env.get('processor', 'an unknown machine')}, threads: {threads}, torch {torch}"
 
 # %% ../nbs/47_provenance.ipynb #prov0014
 def _made_by(record, profile:Profile)->str:
     "Run, commit and machine; how to run it again, where the profile still has the run"
-    said = (f'run {record.experiment} of profile {record.profile}, at commit {record.commit}, on {_machine(record)}; '
+    commit = record.commit.replace('+', ' with uncommitted changes')
+    said = (f'run {record.experiment} of profile {record.profile}, at commit {commit}, on {_machine(record)}; '
             f'it took {record.seconds:,.0f} s')
     run = next((run for run in profile.runs() if run.name == record.experiment), None)
     if run is None: return f'{said}. The profile has no such run any more'
     again = f'vsrprune notebook {run.step} {run.name}.ipynb profile={profile.name} run={run.name}'
-    return f'{said}. Again: {again}'
+    return f'{said}. To repeat it, after the runs that it needs: {again}'
 
 def explain(record:Record, among:list[Record], profile:Profile)->dict[str, str]:
     "What a record is about, sentence by sentence, each under a heading; those that do not apply are left out"
-    origin = origin_of(record, among)
-    known = f'{origin.name} in the catalogue' if origin.name else 'not in the catalogue'
+    dense = '' if record.method == 'bicubic' else _dense_text(origin_of(record, among))
     about = {'what': _what(record),
-             'begins with': f"{origin.file or 'a network of the repository'}, SHA-256 {origin.sha256}; {known}",
+             'dense network': dense,
              'made by': _made_by(record, profile),
              'trained on': _training(record),
              'scored on': _scored(record),
-             'costs': _costs(record.cost) if record.cost else '',
+             'costs': _costs(record.cost, profile.cost_size) if record.cost else '',
              'time': times_text(record, 'the dense network') if record.cost and record.cost.speedup else ''}
     return {heading: text for heading, text in about.items() if text}
 
+def _dense_text(origin:Origin)->str:
+    known = f'{origin.name} of `vsrprune models`' if origin.name else 'a network without a name'
+    file = f', file {origin.file}' if origin.file else ''
+    return f'{known}{file}, SHA-256 {origin.sha256}'
+
+# %% ../nbs/47_provenance.ipynb #prov0114
 def known_records(profile:Profile)->list[Record]:
-    "The committed records of a profile, and those of its runs, which take the place of older ones"
+    "The committed records of a profile, and those of its runs on this machine; of two alike, the latter"
     folders = [folder for folder in (profile.committed_folder, profile.folder/'records') if any(folder.glob('*.json'))]
-    found = {record.name: record for folder in folders for record in read_records(folder)}
+    found = {(record.name, record.baseline_sha256): record for folder in folders for record in read_records(folder)}
     if found: return list(found.values())
-    raise InputError(f'profile {profile.name}: no records yet; build its report first.')
+    raise InputError(f'profile {profile.name}: there are no records; run its report first.')
 
 def record_named(name:str, records:list[Record])->Record:
     "A record by name; `InputError` lists the nearest names"
     found = {record.name: record for record in records}
     if name in found: return found[name]
-    near = difflib.get_close_matches(name, found, n=3, cutoff=0.3)
-    raise InputError(f"no record '{name}'; the nearest are {', '.join(near) or 'none'}.")
+    near = difflib.get_close_matches(name, found, n=3, cutoff=0.3) or list(found)[:3]
+    raise InputError(f"no record '{name}'; available are, among others, {', '.join(near)}.")
 
 # %% ../nbs/47_provenance.ipynb #prov0022
 CRATE = 'ro-crate-metadata.json'
 
 def _committed(profile, path:str)->str:
-    "What is committed of a file of a run: of weights, which can be made again, their record"
+    "The committed file that stands for a run's file: for weights, which are not committed, their record"
     runs, kept = f'data/runs/{profile.name}/', f'data/records/{profile.name}/'
     if path.startswith(f'{runs}weights/'): return f'{kept}{Path(path).stem}.json'
     return path.replace(f'{runs}records/', kept)
 
 def _files(crate, profile, paths:Iterable[str])->list:
-    "Those files that are part of the repository, as entities"
-    names = [_committed(profile, path) for path in paths]
+    "Those files that are there outside data/runs, as entities"
+    names = dict.fromkeys(_committed(profile, path) for path in paths)
     return [_file(crate, name) for name in names if not name.startswith('data/runs/') and (repo_root()/name).is_file()]
 
 def _file(crate, path:str, /, **properties):
@@ -171,23 +182,25 @@ def _clips_of(crate, record:Record)->list:
 def _add_run(crate, profile:Profile, run:Run, records:dict[str, Record]):
     "The action of a run, and the files that it made"
     made = _files(crate, profile, run.makes)
-    if not made: return      # all of it can be made again, and is not kept
-    read, said = _files(crate, profile, run.needs), {}
-    for record in (records[name] for name in run.records):
+    if not made: return      # nothing of it is committed
+    read, own = _files(crate, profile, run.needs), [records[name] for name in run.records]
+    for record in own:
+        _file(crate, f'data/records/{profile.name}/{record.name}.json')['description'] = _what(record)
         read += [_began_with(crate, origin_of(record, records.values())), *_clips_of(crate, record)]
-        said = dict(description=_what(record), softwareVersion=record.commit)
-    notebook = _file(crate, f'nbs/experiments/{run.step}.ipynb') if run.step != 'paper' else _file(crate, 'Snakefile')
-    inputs = list({entity.id: entity for entity in read}.values())
-    crate.add_action(notebook, identifier=f'#{profile.name}/{run.name}', object=inputs, result=made,
-                     properties=dict(name=run.name, **said))
+    notebook = 'Snakefile' if run.step == 'paper' else f'nbs/experiments/{run.step}.ipynb'
+    about = dict(name=run.name) | (dict(description=f'commit {own[0].commit}') if own else {})
+    crate.add_action(_file(crate, notebook), identifier=f'#{profile.name}/{run.name}', result=made, properties=about,
+                     object=list({entity.id: entity for entity in read}.values()))
 
 # %% ../nbs/47_provenance.ipynb #prov0024
 def _add_network(crate, name:str):
     "A shipped network, and what its file says of itself"
     path = locate(name)
     about = checkpoints.provenance(path)
+    said = f"trained on {about['data']}" if 'data' in about else ''
+    if 'source' in about: said = f"pruned from {about['source']}, run {about['run_name']}, commit {about['run_commit']}"
     _file(crate, str(path.relative_to(repo_root())), name=name, sha256=sha256(path), license=shipped()[name].licence,
-          **{key: about[key] for key in ('source', 'source_sha256', 'run_name', 'run_commit', 'data') if key in about})
+          description=said)
 
 def crate_of(profiles:Iterable[Profile])->dict:
     "What was made from what, for profiles whose records are committed: an RO-Crate as JSON-LD"
@@ -202,9 +215,16 @@ def crate_of(profiles:Iterable[Profile])->dict:
     for name in shipped(): _add_network(crate, name)
     return crate.metadata.generate()
 
+def entities(crate:dict)->dict[str, dict]:
+    "Of an RO-Crate, by name, without the day when it was written"
+    found = {entity['@id']: dict(entity) for entity in crate['@graph']}
+    found['./'].pop('datePublished')
+    return found
+
 def write_crate()->Path:
-    "Write the RO-Crate of all committed records"
-    folders = sorted((repo_root()/'data'/'records').glob('*/'))
-    path = repo_root()/CRATE
-    write_text(json.dumps(crate_of([Profile.load(folder.name) for folder in folders]), indent=1) + '\n', path)
+    "Write the RO-Crate of all committed records, unless the one that is there says the same"
+    path, folders = repo_root()/CRATE, sorted((repo_root()/'data'/'records').glob('*/'))
+    made = crate_of([Profile.load(folder.name) for folder in folders])
+    if not path.exists() or entities(json.loads(path.read_text())) != entities(made):
+        write_text(json.dumps(made, indent=1) + '\n', path)
     return path

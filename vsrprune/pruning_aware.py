@@ -324,7 +324,7 @@ class View:
         if self.show: self._redraw()
 
     def _redraw(self):
-        import matplotlib.pyplot as plt      # both only for who looks on
+        import matplotlib.pyplot as plt      # both only where the view is drawn
         from IPython.display import display
         fig, axes = plt.subplots(1, 3, figsize=(10, 2.6), layout='constrained')
         draw_view(axes, self)

@@ -92,13 +92,13 @@ def _link(source:str)->str:
     "Its name, with its card if it is shipped here"
     return f'`{source}`' if source in CATALOGUE else f'[{source}]({source}.md)'
 
-def _licence(source:str)->str:
+def _licence(source:str, repaired:bool=False)->str:
     "What the licence of a pruned network rests on; `InputError` where the network it was made from is not known"
     if source in CATALOGUE:
-        entry = CATALOGUE[source]
-        return (f'{entry.licence}, as {entry.file} by the authors of BasicVSR (Chan et al., CVPR 2021), from which it '
-                'descends. Changes: filters were removed, the layers that read them solved anew, and the network '
-                "fine-tuned. BasicVSR's training began with a SPyNet (Ranjan and Black, CVPR 2017) trained by others.")
+        entry, refitted = CATALOGUE[source], 'the remaining weights refitted, '*repaired
+        return (f'{entry.licence}, as {entry.file}, from which this network was made; the authors of BasicVSR (Chan et '
+                f'al., CVPR 2021) published it. Changes: filters removed, {refitted}fine-tuned. Its SPyNet (Ranjan and '
+                'Black, CVPR 2017) had been trained before by others, as BasicVSR takes it.')
     if free(Baseline.load(source)):
         return (f'As {_link(source)}: trained on photographs of scikit-image alone, all in the public domain '
                 'or under CC0.')
@@ -141,8 +141,8 @@ The fair drop of this method, mean of {seeds} seed(s), is {fair_drop:.2f} dB.
 
 {scores}
 
-PSNR in dB and SSIM of whole clips, each data set by its protocol of `vsrprune.metrics`; low resolution by MATLAB's \
-bicubic kernel.
+PSNR in dB and SSIM of whole clips, each data set by its protocol of `vsrprune.metrics`, `more` by that of Vid4; \
+low resolution by MATLAB's bicubic kernel.
 
 ## Licence
 
@@ -171,7 +171,7 @@ def pruned_card(name:str, profile:Profile, line:Line,
     model, dense = checkpoints.load(path), dense_network(profile)
     facts = _cost_facts(model, dense) | _training_facts(last) | _drop_facts(records, last)
     return PRUNED_CARD.format(
-        name=name, link=_link(source), profile=profile.name, line=line.name,
+        name=name, link=_link(source), profile=profile.name, line=_full_name(profile, line),
         cut=_percent_removed(profile, dense, last),
         times=times_text(last, source),
         megabytes=path.stat().st_size/1e6,
@@ -180,7 +180,7 @@ def pruned_card(name:str, profile:Profile, line:Line,
         stages=_markdown(_stage_scores(records, last), ssim='.4f'),
         widths=_markdown(width_table(model, dense)),
         scores=_markdown(scores, ssim='.4f', bicubic_ssim='.4f'),
-        licence=_licence(source),
+        licence=_licence(source, line.repair),
         **facts)
 
 # %% ../nbs/46_shipping.ipynb #findline
@@ -188,16 +188,20 @@ def _length(profile:Profile, line:Line)->int:
     "Iterations that a line is fine-tuned for"
     return profile.finetuning.iterations if line.iterations is None else line.iterations
 
+def _full_name(profile:Profile, line:Line)->str:
+    "With its length, which alone may tell two lines apart"
+    return f'{line.name}-i{_length(profile, line)}'
+
 def line_named(profile:Profile,
                name:str,         # with its length, such as '-i1000', where lines differ in that alone
               )->Line:
     "A line of the profile that prunes filters to a budget and is fine-tuned; `InputError` lists the names of those"
     lines = [line for line in profile.lines if line.prune == 'filters' and line.keep_macs and line.trained]
-    named = {f'{line.name}-i{_length(profile, line)}': line for line in lines}
+    named = {_full_name(profile, line): line for line in lines}
     found = [line for full, line in named.items() if name in (full, line.name)]
     if len(found) == 1: return found[0]
-    what = f"has several '{name}'" if found else f"has no '{name}'"
-    raise InputError(f"profile {profile.name}: its sweep {what}; available: {', '.join(named) or 'none'}.")
+    what = f"'{name}' is the name of several lines" if found else f"its sweep has no '{name}'"
+    raise InputError(f"profile {profile.name}: {what}; available: {', '.join(named) or 'none'}.")
 
 # %% ../nbs/46_shipping.ipynb #14237df2
 def _check_target(profile:Profile, path:Path, force:bool):
@@ -223,11 +227,19 @@ def _run_record(profile:Profile, line:Line, records:list[Record], iterations:int
     raise InputError(f"profile {profile.name}: '{line.name}' was not run with seed {seed}.")
 
 # %% ../nbs/46_shipping.ipynb #9daae38c
+def _source_sha256(profile:Profile)->str:
+    "Hash of the network that the runs of a profile pruned; `InputError` where that is not the one it names"
+    path, source = dense_path(profile), _source_name(profile)
+    if source not in CATALOGUE: return checkpoints.sha256(path)
+    found = checkpoints.provenance(path).get('source_sha256')
+    if found == CATALOGUE[source].sha256: return found
+    raise InputError(f'profile {profile.name}: its runs pruned another network than {source}, which cannot be shipped '
+                     'under that name.')
+
 def _provenance(profile:Profile, line:Line, name:str, seed:int, run:Path)->dict:
     "Where a shipped file comes from: its dense network and its line, then what the run's own file says"
-    source = _source_name(profile)
-    sha256 = CATALOGUE[source].sha256 if source in CATALOGUE else checkpoints.sha256(dense_path(profile))
-    about = dict(name=name, source=source, source_sha256=sha256, profile=profile.name, line=line.name, seed=seed)
+    about = dict(name=name, source=_source_name(profile), source_sha256=_source_sha256(profile), profile=profile.name,
+                 line=_full_name(profile, line), seed=seed)
     return about | {f'run_{key}': value for key, value in checkpoints.provenance(run).items()}
 
 # %% ../nbs/46_shipping.ipynb #2d2ba7c2

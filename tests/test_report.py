@@ -66,6 +66,9 @@ def test_it_says_which_run_of_how_many(built):
     assert 'left' in said and 'Finished jobid' not in said
 
 
+def test_kernels_that_are_shut_down_alarm_nobody(built): assert 'ERROR' not in built[0]
+
+
 def test_every_step_was_run(built):
     from vsrprune.profiles import Profile
     assert {run.step for run in Profile.load('smoke').runs()} - {'paper'} == STEPS

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['app', 'NO_MEMORY', 'OPTIONAL', 'NETWORK', 'NetworkArgument', 'NetworkOption', 'ProfileName', 'DenseNetwork',
-           'FrameSize', 'Force', 'AsJson', 'NOISE', 'RULE_COUNT', 'STEPS', 'MESSAGE', 'BAR', 'DONE', 'ENDS', 'TEX',
-           'Rerun', 'Extend', 'Cluster', 'records', 'Line', 'SkipUnreadable', 'Layout', 'Half', 'Compress',
-           'KIND_WORDS', 'CLIPS', 'TrainingClips', 'NetworkOutput', 'Target', 'MaxDrop', 'Flow', 'BFloat16',
+           'FrameSize', 'Force', 'AsJson', 'QUIET_KERNEL', 'NOISE', 'RULE_COUNT', 'STEPS', 'MESSAGE', 'BAR', 'DONE',
+           'ENDS', 'TEX', 'Rerun', 'Extend', 'Cluster', 'records', 'Line', 'SkipUnreadable', 'Layout', 'Half',
+           'Compress', 'KIND_WORDS', 'CLIPS', 'TrainingClips', 'NetworkOutput', 'Target', 'MaxDrop', 'Flow', 'BFloat16',
            'FilterCriterion', 'Crop', 'Teacher', 'data', 'KIND', 'Dtype', 'Tile', 'LookAhead', 'Compare', 'LEAST_TILE',
            'models', 'main', 'fail', 'tell', 'report_errors', 'frame_size', 'notebook_path', 'check_executed',
            'parse_parameters', 'check_parameters', 'write_html', 'notebook', 'time_left', 'Progress', 'follow',
@@ -175,6 +175,9 @@ def write_html(executed:Path)->Path:
     with replacing(executed.with_suffix('.html')) as page: Path(page).write_text(html)
     return executed.with_suffix('.html')
 
+# a kernel that is shut down logs an error about its own interruption; errors of cells come another way
+QUIET_KERNEL = '--IPKernelApp.log_level=50'
+
 def _execute(name:str, path:Path, output:Path, given:dict):
     "Run a notebook; one that fails ends the command"
     papermill = _papermill()
@@ -183,7 +186,8 @@ def _execute(name:str, path:Path, output:Path, given:dict):
     from traitlets.config import Config
     with tempfile.TemporaryDirectory() as sockets:
         # sockets in a folder of its own: runs side by side cannot fight over ports
-        local = Config(KernelManager=dict(transport='ipc', ip=f'{sockets}/kernel'))
+        local = Config(KernelManager=dict(transport='ipc', ip=f'{sockets}/kernel'),
+                       NotebookClient=dict(extra_arguments=[QUIET_KERNEL]))
         options = dict(progress_bar=False, stderr_file=sys.stderr, cwd=str(path.parent), config=local)
         try: papermill.execute_notebook(str(path), str(output), given, **options)
         except PapermillExecutionError as e:

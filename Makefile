@@ -3,6 +3,7 @@ PROFILE    ?= default
 RERUN      ?=
 EXTEND     ?=
 CHECKPOINT ?=
+SITE       ?= 1
 
 BIN   := .venv/bin
 STAMP := .venv/installed
@@ -11,12 +12,12 @@ TEX   := apt-get install --no-install-recommends texlive-latex-base texlive-late
 # what `make clean` removes, of every profile and besides
 PROFILES    := $(basename $(notdir $(wildcard data/profiles/*.yaml)))
 RUN_FOLDERS := benchmarks curves notebooks plans records scans states timings weights
-MADE        := data/runs/baselines data/runs/cache data/runs/shrink data/runs/timings paper/build .pytest_cache .snakemake build dist \
+MADE        := data/runs/baselines data/runs/cache data/runs/shrink data/runs/timings paper/build site .pytest_cache .snakemake build dist \
 	nbs/.ipynb_checkpoints nbs/experiments/.ipynb_checkpoints vsrprune/__pycache__ tests/__pycache__
 
 MIN   := $(shell sed -n 's/^min_python *= *//p' settings.ini)
 
-.PHONY: help setup test test-published report tex records lab clean
+.PHONY: help setup test test-published report site tex browser records lab clean
 
 help:     ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -31,9 +32,12 @@ test-published: setup  ## score the published networks on the whole of Vid4, as 
 	@echo 'test-published: published networks on Vid4'
 	@$(BIN)/python -m pytest -v -rs --durations=10 -m published tests
 
-report: setup tex  ## run the experiments and build the report (PROFILE=default RERUN=1 EXTEND=1)
+report: setup tex  ## run the experiments and build the report (PROFILE=default RERUN=1 EXTEND=1 SITE=0)
 	@echo 'report: profile $(PROFILE)'
-	@$(BIN)/vsrprune report --profile '$(PROFILE)' $(if $(CHECKPOINT),--checkpoint '$(CHECKPOINT)') $(if $(RERUN),--rerun) $(if $(EXTEND),--extend)
+	@$(BIN)/vsrprune report --profile '$(PROFILE)' $(if $(CHECKPOINT),--checkpoint '$(CHECKPOINT)') $(if $(RERUN),--rerun) $(if $(EXTEND),--extend) $(if $(filter 0,$(SITE)),--no-site)
+
+site: setup      ## build the web site: reports, records, networks, pictures, notebooks (opens from disk)
+	@$(BIN)/vsrprune site
 
 records: setup   ## promote the records of a profile's runs to data/records (PROFILE=default)
 	@echo 'records: profile $(PROFILE)'
@@ -58,6 +62,14 @@ tex:             ## install TeX where it is missing and apt-get may be used
 		apt-get update -qq && $(TEX) -qq -y >/dev/null && exit 0; \
 	fi; \
 	echo 'tex: no latexmk, so no PDF; to install it: sudo $(TEX)'
+
+browser:         ## install Chromium where it is missing and apt-get may be used; tests open the site in it
+	@if command -v chromium >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo 'browser: installing Chromium (400 MB)'; export DEBIAN_FRONTEND=noninteractive; \
+		apt-get update -qq && apt-get install --no-install-recommends -qq -y chromium >/dev/null && exit 0; \
+	fi; \
+	echo 'browser: no Chromium, so tests of the site skip it; to install it: sudo apt-get install chromium'
 
 $(STAMP): settings.ini setup.py constraints.txt | $(BIN)/pip
 	@echo 'setup: installing into .venv (about 2 GB, some minutes)'

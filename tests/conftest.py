@@ -1,12 +1,13 @@
-"Tests run side by side, those of one report in a row; the last line of a run says how many passed and failed"
+"Tests run side by side, those of the report or the site in a row; the last line says how many passed and failed"
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 
 class Rows(LoadScopeScheduling):
-    "Any test beside any other, but those of the report in one process, one after the other"
+    "Any test beside any other, but those of the report, or of the site, in one process, one after the other"
     # not by the marks of pytest-xdist 3.8: pytest 9.2 does not let it name its groups
-    def _split_scope(self, nodeid): return 'report' if 'test_report' in nodeid else nodeid
+    def _split_scope(self, nodeid):
+        return next((name for name in ('test_report', 'test_site') if name in nodeid), nodeid)
 
 
 def pytest_configure(config):

@@ -16,7 +16,7 @@ from runner import AFTER_REPORT, PATIENT, ROOT, STEPS, run_notebook
 
 RUNS = ROOT/'data'/'runs'/'smoke'
 PRODUCTS = [ROOT/'paper'/'report-smoke.pdf', ROOT/'paper'/'tables'/'smoke', ROOT/'figures'/'smoke']
-COMMAND = [str(Path(sys.executable).with_name('vsrprune')), 'report', '--profile', 'smoke']
+COMMAND = [str(Path(sys.executable).with_name('vsrprune')), 'report', '--profile', 'smoke', '--no-site']
 HAS_TEX = shutil.which('latexmk') is not None
 
 

@@ -5,14 +5,15 @@
 # %% auto #0
 __all__ = ['app', 'NO_MEMORY', 'OPTIONAL', 'NETWORK', 'NetworkArgument', 'NetworkOption', 'ProfileName', 'DenseNetwork',
            'FrameSize', 'Force', 'AsJson', 'QUIET_KERNEL', 'NOISE', 'RULE_COUNT', 'STEPS', 'MESSAGE', 'BAR', 'DONE',
-           'ENDS', 'TEX', 'Rerun', 'Extend', 'Cluster', 'records', 'Line', 'SkipUnreadable', 'Layout', 'Half',
-           'Compress', 'KIND_WORDS', 'CLIPS', 'TrainingClips', 'NetworkOutput', 'Target', 'MaxDrop', 'Flow', 'BFloat16',
-           'FilterCriterion', 'Crop', 'Teacher', 'data', 'KIND', 'Dtype', 'Tile', 'LookAhead', 'Compare', 'LEAST_TILE',
-           'models', 'main', 'fail', 'tell', 'report_errors', 'frame_size', 'notebook_path', 'check_executed',
-           'parse_parameters', 'check_parameters', 'write_html', 'notebook', 'time_left', 'Progress', 'follow',
-           'check_cluster', 'snakemake', 'report_lock', 'report', 'estimate', 'promote', 'show_record', 'ship', 'train',
-           'convert', 'info_text', 'info', 'export', 'PhaseLines', 'prune', 'finetune', 'check', 'degrade',
-           'upscale_text', 'upscale', 'scores_text', 'evaluate', 'list_models', 'get_models']
+           'ENDS', 'TEX', 'Rerun', 'Extend', 'WithSite', 'Cluster', 'records', 'Line', 'SkipUnreadable', 'Layout',
+           'Half', 'Compress', 'KIND_WORDS', 'CLIPS', 'TrainingClips', 'NetworkOutput', 'Target', 'MaxDrop', 'Flow',
+           'BFloat16', 'FilterCriterion', 'Crop', 'Teacher', 'data', 'KIND', 'Dtype', 'Tile', 'LookAhead', 'Compare',
+           'LEAST_TILE', 'models', 'main', 'fail', 'tell', 'report_errors', 'frame_size', 'notebook_path',
+           'check_executed', 'parse_parameters', 'check_parameters', 'write_html', 'notebook', 'time_left', 'Progress',
+           'follow', 'check_cluster', 'snakemake', 'report_lock', 'report', 'reference', 'build_here', 'site',
+           'estimate', 'promote', 'show_record', 'ship', 'train', 'convert', 'info_text', 'info', 'export',
+           'PhaseLines', 'prune', 'finetune', 'check', 'degrade', 'upscale_text', 'upscale', 'scores_text', 'evaluate',
+           'list_models', 'get_models']
 
 # %% ../nbs/50_cli.ipynb #af31115e
 import json
@@ -434,12 +435,13 @@ TEX = ('apt-get install --no-install-recommends '
 
 Rerun = Annotated[bool, typer.Option('--rerun', help='Compute everything again.')]
 Extend = Annotated[bool, typer.Option('--extend', help='Compute only what data/records lacks; build no report.')]
+WithSite = Annotated[bool, typer.Option('--site/--no-site', help='Build the site afterwards, as `vsrprune site` does.')]
 Cluster = Annotated[Path|None, typer.Option(help='A Snakemake profile of a cluster to run on, such as data/slurm.')]
 
 @app.command()
 def report(profile:ProfileName = 'default', checkpoint:DenseNetwork = '', rerun:Rerun = False, extend:Extend = False,
-           cluster:Cluster = None, as_json:AsJson = False):
-    """Build the tables, figures and PDF of a profile. Only what is out of date is computed.
+           cluster:Cluster = None, with_site:WithSite = True, as_json:AsJson = False):
+    """Build the tables, figures and PDF of a profile, and the site. Only what is out of date is computed.
 
     Example: vsrprune report --profile default
     """
@@ -456,6 +458,7 @@ def report(profile:ProfileName = 'default', checkpoint:DenseNetwork = '', rerun:
     if status: fail(f'the report of profile {profile} was not finished; '
                     'what is done is kept, and the same command resumes there.')
     (wanted.folder/'.rerun').unlink(missing_ok=True)
+    if with_site and not extend: _note(f'site: {build_here(repo_root()/"site")}')
     _tell_built(profile, wanted.folder/'records', target, as_json)
 
 # %% ../nbs/50_cli.ipynb #d0fbd631
@@ -468,6 +471,30 @@ def _tell_built(profile:str, records:Path, target:str, as_json:bool):
         fail(f'tables, figures and HTML are built; the PDF needs TeX, which this line installs: {TEX}')
     pdf = f'paper/report-{profile}.pdf'
     tell(pdf, as_json, report=pdf)
+
+# %% ../nbs/50_cli.ipynb #sitecmd1
+def reference()->str:
+    "All commands and their options in Markdown, made from the commands themselves"
+    from typer.cli import get_docs_for_click
+    command = typer.main.get_command(app)
+    context = typer.Context(command, info_name='vsrprune')
+    return get_docs_for_click(obj=command, ctx=context, name='vsrprune', title='Command reference')
+
+def build_here(folder:Path)->Path:
+    "Build the site with a line for each part; its first page"
+    with report_errors():
+        from vsrprune.site import build_site
+        return build_site(folder, reference(), _note)
+
+@app.command()
+def site(output:Annotated[Path|None, typer.Option('--output', '-o', help='A folder. Default: site.')] = None,
+         as_json:AsJson = False):
+    """Build a web site that opens from disk: reports, records, networks, pictures, notebooks and documentation.
+
+    Example: vsrprune site -o public
+    """
+    page = build_here(output or repo_root()/'site')
+    tell(str(page), as_json, page=page)
 
 # %% ../nbs/50_cli.ipynb #69d001e5
 @app.command()

@@ -56,14 +56,14 @@ def _ticks(ratios:pd.Series)->list[float]:
 
 # %% ../nbs/44_figures.ipynb #d0a3bcc0
 def save_figure(figure, path:str|Path)->list[Path]:
-    "Write a figure as PDF (with fonts embedded, without a date) and PNG; whole or not at all"
+    "Write a figure as PDF (with fonts embedded), PNG and SVG, without dates; whole or not at all"
     import matplotlib
-    paths = [Path(path).with_suffix(suffix) for suffix in ('.pdf', '.png')]
-    for target in paths:
-        dates = dict(metadata={'CreationDate': None}) if target.suffix == '.pdf' else {}
-        with matplotlib.rc_context({'pdf.fonttype': 42}), replacing(target) as tmp:
-            figure.savefig(tmp, dpi=150, format=target.suffix[1:], **dates)
-    return paths
+    undated = dict(pdf=dict(CreationDate=None), png={}, svg=dict(Date=None))
+    for kind, metadata in undated.items():
+        settings = {'pdf.fonttype': 42, 'svg.hashsalt': 'vsrprune'}      # the salt: names in an SVG that do not change
+        with matplotlib.rc_context(settings), replacing(Path(path).with_suffix(f'.{kind}')) as tmp:
+            figure.savefig(tmp, dpi=150, format=kind, metadata=metadata)
+    return [Path(path).with_suffix(f'.{kind}') for kind in undated]
 
 # %% ../nbs/44_figures.ipynb #d49fc236
 def _draw_curve(ax, curve, column, which, look):

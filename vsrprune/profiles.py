@@ -340,7 +340,7 @@ def _committed_benchmarks(names:Iterable[str])->list[str]:
     return [path for path in paths if (repo_root()/path).exists()]
 
 def _pictures_of(profile:str, figures:Iterable[str])->list[str]:
-    return [f'figures/{profile}/{figure}.{suffix}' for figure in figures for suffix in ('pdf', 'png')]
+    return [f'figures/{profile}/{figure}.{suffix}' for figure in figures for suffix in ('pdf', 'png', 'svg')]
 
 def product_runs(settings:Settings, records:list[str], pictures:bool=True)->list[Run]:
     "Tables, figures and the paper, from these files of records"

@@ -1,0 +1,13 @@
+# The commands of the README in a container, with TeX and a browser for the tests of the site:
+#   docker build -t vsrprune . && docker run vsrprune make test
+#   docker run -v "$PWD/out:/out" vsrprune sh -c 'make report && cp -r paper/report-default.pdf site /out'
+# PyPI's PyTorch is the one for CUDA. For a CPU build, give pip its index: docker build --secret id=pip,src=pip.conf
+FROM python:3.11-slim-bookworm
+RUN apt-get update \
+ && apt-get install --no-install-recommends -y make git latexmk chromium \
+    texlive-latex-base texlive-latex-recommended texlive-fonts-recommended \
+ && rm -rf /var/lib/apt/lists/*
+WORKDIR /vsrprune
+COPY . .
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf make setup
+CMD ["make", "report"]

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['race', 'in_bfloat16', 'backends_of', 'nearness', 'OpenVSR', 'quantise', 'engines', 'Noise', 'memory', 'recomputing',
-           'live_loss', 'dtype_differences', 'extreme_clips']
+           'live_loss', 'dtype_differences', 'extreme_clips', 'random_weights', 'reachable', 'surgery_error',
+           'family_row']
 
 # %% ../nbs/37_benchmarks.ipynb #7b26e45d
 import copy
@@ -22,13 +23,16 @@ import numpy as np
 import pandas as pd
 import torch
 
+from . import cost
 from .basicvsr import BasicVSR
 from .datasets import Pair
-from .networks import restore, to_frames, to_tensor
 from .export import OnnxVSR
 from .fast import Fast
 from .files import InputError
+from .filters import prune_filters
+from .groups import groups, remove, zeroed
 from .metrics import psnr, ssim
+from .networks import PlannedNetwork, restore, to_frames, to_tensor
 from .streaming import DTYPES, StreamCost, upscale
 
 # %% ../nbs/37_benchmarks.ipynb #920d0754
@@ -279,3 +283,41 @@ def extreme_clips(frames:int=40,
     made = {'noise': noise, 'strobe': strobe, 'noise under a strobe': noise*(time % 2), 'checkerboard': checkerboard}
     def pair(name, clip): return Pair(name, lambda: clip.repeat(4, 1).repeat(4, 2), lambda: clip)
     return [pair(name, clip.astype(np.uint8)) for name, clip in made.items()]
+
+# %% ../nbs/37_benchmarks.ipynb #famil002
+@torch.no_grad()
+def random_weights(model:PlannedNetwork, seed:int=0)->PlannedNetwork:
+    "The network in eval mode, its weights moved a little at random: no bias, and no offset of a convolution, is zero"
+    torch.manual_seed(seed)
+    for p in model.parameters(): p.add_(0.01*torch.randn_like(p))
+    return model.eval().requires_grad_(False)
+
+def reachable(model:PlannedNetwork, found:list)->float:
+    "Share of the MACs, SPyNet's not counted, that goes where one channel is left of each of these groups"
+    least = remove(model, {group.name: range(1, group.width) for group in found})
+    return 1 - cost.macs(least).network/cost.macs(model).network
+
+@torch.no_grad()
+def surgery_error(model:PlannedNetwork, found:list, size:tuple=(32, 48))->float:
+    """Largest difference, of output in [0, 1], between the network without every second channel of these groups and
+    the one with these channels at zero"""
+    gone = {group.name: range(0, group.width - 1, 2) for group in found}
+    clip = torch.rand(1, 5, 3, *size, generator=torch.Generator().manual_seed(0))
+    return (remove(model, gone)(clip) - zeroed(model, gone)(clip)).abs().max().item()
+
+# %% ../nbs/37_benchmarks.ipynb #famil003
+def family_row(name:str,
+               model:PlannedNetwork,       # its weights do not matter, see `random_weights`
+               size:tuple=(90, 160),       # (h, w) of the low-resolution frames that are timed
+               frames:int=5,
+               keep:float=0.5,             # share of the MACs that is left when it is timed
+              )->dict:
+    """A row of the table of families: parameters, MACs per frame of 180x320, groups, share of the MACs that can go at
+    most, error of surgery, and times as fast by the clock, both eager in float32, with uniform widths"""
+    found, counted = [group for group in groups(model) if group.part != 'flow'], cost.macs(model)
+    small, _ = prune_filters(model, target=f'macs={keep}')
+    timed = cost.compare_latency(model, small, size, frames)
+    return dict(family=name, params=cost.params(model), macs=counted.network, macs_flow=counted.flow,
+                groups=len(found), reachable=reachable(model, found), apart=surgery_error(model, found),
+                kept=cost.macs(small).network/counted.network, faster=timed['ratio'], spread=timed['spread'],
+                ms=timed['ms'], dense_ms=timed['dense_ms'])

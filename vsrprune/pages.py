@@ -113,7 +113,7 @@ def _fill_down(section):
 
 # %% ../nbs/48_pages.ipynb #page0013
 MADE_IN = {'fig:architecture': '12_basicvsr', 'fig:crops': 'experiments/pictures', 'tab:claims': '45_paper',
-           'tab:upscale': '45_paper'}      # notebooks, where that is not 44_figures or 43_tables
+           'tab:upscale': '45_paper', 'tab:families': '45_paper'}      # notebooks, where that is not 44_figures or 43_tables
 
 def _source_line(soup, label:str, profile:str):
     "Under a caption: the notebook that makes this figure or table, and the records it is made from"

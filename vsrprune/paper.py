@@ -6,7 +6,7 @@
 __all__ = ['SHORT', 'VAL', 'all_rows', 'paper_scope', 'fill_row', 'comparable', 'span', 'claims_table', 'claims_latex',
            'named_sweep', 'row_numbers', 'facts', 'recipe_numbers', 'dense_numbers', 'seeds_text', 'numbers',
            'length_numbers', 'benchmark', 'sparse_numbers', 'upscale_table', 'upscale_latex', 'upscale_numbers',
-           'all_numbers', 'line_numbers', 'numbers_tex']
+           'families_table', 'families_latex', 'all_numbers', 'line_numbers', 'numbers_tex']
 
 # %% ../nbs/45_paper.ipynb #381dd119
 import json
@@ -345,6 +345,22 @@ def upscale_numbers(found:dict|None, on_gpu:dict|None=None)->dict[str, str]:
     values |= _memory_numbers(found['memory']) | _backend_numbers(found, 'upscale', 0) | _way_numbers(found)
     if on_gpu: values |= _gpu_numbers(on_gpu)
     return values
+
+# %% ../nbs/45_paper.ipynb #famtab02
+def families_table(found:dict)->pd.DataFrame:     # the benchmark 'families-cpu'
+    "A row for each family, see `benchmarks.family_row`"
+    return pd.DataFrame(found['rows'])
+
+def families_latex(table:pd.DataFrame)->str:
+    "The table of families, as LaTeX"
+    def cells(row):
+        return [latex_text(row.family), count(row.params), giga(row.macs), giga(row.macs_flow) if row.macs_flow else '--',
+                str(row.groups), f'{100*row.reachable:.0f}', _small(row.apart), f'{100*(1 - row.kept):.0f}',
+                printed(row.faster, 2)]
+
+    headings = [('', 'family'), ('', 'parameters'), ('MACs (G)', 'w/o flow'), ('MACs (G)', 'flow'), ('', 'groups'),
+                ('', 'can go (%)'), ('', 'surgery'), ('timed', 'MACs gone (%)'), ('timed', 'times as fast')]
+    return tabular('l' + 'r'*8, headings, [[cells(row) for row in table.itertuples()]])
 
 # %% ../nbs/45_paper.ipynb #9bc6d6b6
 def all_numbers(records:list[Record])->dict[str, str]:

@@ -348,13 +348,15 @@ def product_runs(settings:Settings, records:list[str], pictures:bool=True)->list
     benchmarks = _committed_benchmarks(['upscale-cpu.json', 'upscale-cuda.json'])
     scan = _committed_benchmarks([f'sensitivity-{name}.csv'])
     table_names, figure_names = tables_of(settings), figures_of(settings)
+    families = _committed_benchmarks(['families-cpu.json'])
     if benchmarks: table_names.append('upscale')
+    if families: table_names.append('families')
     if scan: figure_names.append('figure10')
     tables = [f'paper/tables/{name}/{table}.tex' for table in table_names]
     drawn, crops = _pictures_of(name, figure_names), _pictures_of(name, ['figure3'])
     # a change of what makes a product makes it stale
     shared = ['data/paper.json', 'data/published.json', 'vsrprune/tables.py']
-    runs = [Run('tables', 'tables', (*shared, 'vsrprune/paper.py', *benchmarks, *records), tuple(tables)),
+    runs = [Run('tables', 'tables', (*shared, 'vsrprune/paper.py', *benchmarks, *families, *records), tuple(tables)),
             Run('figures', 'figures', (*shared, 'vsrprune/figures.py', *scan, *records), tuple(drawn))]
     if pictures: runs.append(Run('pictures', 'pictures', tuple(records), tuple(crops), weight=1))
     sources = sorted(str(path.relative_to(repo_root())) for path in (repo_root()/'paper').glob('*.tex'))

@@ -19,7 +19,8 @@ from .files import InputError, write_text
 from .groups import groups
 from .profiles import Line, Profile
 from .records import Record, fair_drop, record_name, select
-from .steps import dense_network, dense_path, finished_records
+from .slim_flow import SLIM_RECIPE, slim_flow
+from .steps import dense_network, dense_path, finished_records, training_clips
 from .tables import describe
 
 # %% ../nbs/46_shipping.ipynb #3831c2fa
@@ -108,7 +109,7 @@ def _licence(source:str, repaired:bool=False)->str:
 PRUNED_CARD = """# {name}
 
 {link} with {cut} % of its multiply-accumulates removed by pruning whole filters (SPyNet's are not \
-counted). Written by `vsrprune ship {profile} {line} {name}`; sizes and scores are those of the file next to this card.
+counted). Written by `vsrprune ship {profile} {line} {name}{options}`; sizes and scores are those of the file next to this card.{slim}
 
 | | |
 |---|---|
@@ -159,12 +160,29 @@ def _percent_removed(profile:Profile, dense:BasicVSR, last:Record)->str:
     kept = last.cost.macs/cost.macs(dense, profile.cost_size).network
     return f'{100*(1 - kept):.0f}'
 
+# %% ../nbs/46_shipping.ipynb #slimcard
+def _slimmed(model:BasicVSR, profile:Profile, keep:float, run:Path)->tuple[BasicVSR, dict]:
+    "A network of a run whose SPyNet is cut to a share of its channels and taught its flows, and what the card says"
+    recipe, (pairs, data) = SLIM_RECIPE, training_clips(profile)
+    state = profile.folder/'states'/f'{run.stem}-flow-{keep:g}.pt'
+    small, far = slim_flow(model, keep, pairs, training_clips(profile, 'validation')[0], recipe, state, 'SPyNet')
+    return small, dict(keep=keep, clips=len(pairs), data=data, iterations=recipe.iterations, **far)
+
+def _slim_text(slim:dict|None)->str:
+    "A paragraph of the card; '' where SPyNet is as the line left it"
+    if not slim: return ''
+    return (f"\n\nIts SPyNet was cut to {100*slim['keep']:g} % of the channels of each group, by L1 norm, and taught "
+            f"the flows of the whole one for {slim['iterations']:,} iterations on {slim['clips']} clips "
+            f"({slim['data']}): on held-out clips its flows were {slim['cut']:.2f} low-resolution pixels from those, "
+            f"and are {slim['taught']:.2f}.")
+
 # %% ../nbs/46_shipping.ipynb #4b4e2a9e
 def pruned_card(name:str, profile:Profile, line:Line,
                 path:Path,               # of the shipped file
                 records:list[Record],    # of the profile's finished runs
                 last:Record,             # of the shipped network, fine-tuned
                 scores:pd.DataFrame,     # from `score_baseline`
+                slim:dict|None=None,     # of its SPyNet, from `_slimmed`
                )->str:
     "The card of a network of the sweep, as Markdown"
     source = _source_name(profile)
@@ -175,6 +193,7 @@ def pruned_card(name:str, profile:Profile, line:Line,
         cut=_percent_removed(profile, dense, last),
         times=times_text(last, source),
         megabytes=path.stat().st_size/1e6,
+        slim=_slim_text(slim), options=f" --flow {slim['keep']}" if slim else '',
         described=describe(last.method, last.options),
         profile_data=profile.data,
         stages=_markdown(_stage_scores(records, last), ssim='.4f'),
@@ -248,6 +267,7 @@ def ship(profile:Profile,
          name:str,              # of the file in data/weights, without suffix
          seed:int|None=None,    # default the line's first
          force:bool=False,      # replace a network of this name
+         flow:float|None=None,  # share of the channels of SPyNet that is left, see `slim_flow`; default all
         )->Path:                # of the shipped file; its card lies next to it
     "Copy a network of a finished sweep to data/weights and write its card; `InputError` where its report was not run"
     chosen = line_named(profile, line)
@@ -259,8 +279,10 @@ def ship(profile:Profile,
     records = finished_records(profile)
     last = _run_record(profile, chosen, records, iterations, seed)
     about = _provenance(profile, chosen, name, seed, run)
-    checkpoints.save(checkpoints.load(run), path, provenance=about, dtype=torch.float16)
+    model, slim = checkpoints.load(run), None
+    if flow: model, slim = _slimmed(model, profile, flow, run)
+    checkpoints.save(model, path, provenance=about | dict(slim=slim or ''), dtype=torch.float16)
     scores = score_baseline(path, ['stills', *available(['vid4', 'more'])])
-    card = pruned_card(name, profile, chosen, path, records, last, scores)
+    card = pruned_card(name, profile, chosen, path, records, last, scores, slim)
     write_text(card, path.with_suffix('.md'))
     return path

@@ -109,7 +109,8 @@ def _licence(source:str, repaired:bool=False)->str:
 PRUNED_CARD = """# {name}
 
 {link} with {cut} % of its multiply-accumulates removed by pruning whole filters (SPyNet's are not \
-counted). Written by `vsrprune ship {profile} {line} {name}{options}`; sizes and scores are those of the file next to this card.{slim}
+counted). Written by `vsrprune ship {profile} {line} {name}{options}`; sizes and scores are those of the file next to \
+this card.{slim}
 
 | | |
 |---|---|

@@ -20,6 +20,7 @@ import torch_pruning as tp
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from .deformable import DeformableConv
 from .files import InputError
 from .networks import PARTS, RecurrentNetwork, in_flow
 
@@ -51,7 +52,7 @@ class _TraceCalls(TorchFunctionMode):
     "While a network is traced: detach the grids of warps and collect them; note the sizes of concatenated parts"
     def __init__(self):
         super().__init__()
-        self.grids = []      # of all warps, still attached
+        self.grids = []      # of all warps, offsets and masks of deformable convolutions, still attached
         self.sizes = {}      # channels of each concatenated part, by autograd node
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
@@ -63,6 +64,11 @@ class _TraceCalls(TorchFunctionMode):
     def _grid_sample(self, x, grid, **options):
         if grid.requires_grad: self.grids.append(grid)
         return F.grid_sample(x, grid.detach(), **options)
+
+    def read_plainly(self, conv, x, offsets, mask):
+        "What stands for a deformable convolution"
+        self.grids += [place for place in (offsets, mask) if place.requires_grad]
+        return nn.Conv2d.forward(conv, x)
 
     def _cat(self, tensors, dim=0):
         along_channels = tensors[0].ndim == 4 and dim in (1, -3)
@@ -132,8 +138,12 @@ def _check_layers(model):
 
 # %% ../nbs/22_groups.ipynb #21a7fbfb
 def _forward(model, clip, watch):
-    "The outputs that Torch-Pruning follows back: the network's, and the grids of its warps"
-    outputs = tp.utils.flatten_as_list(model(clip)) + watch.grids
+    "The outputs that Torch-Pruning follows back: the network's, and what says where it samples"
+    deformable = [conv for conv in model.modules() if isinstance(conv, DeformableConv)]
+    for conv in deformable: conv.forward = partial(watch.read_plainly, conv)
+    try: outputs = tp.utils.flatten_as_list(model(clip)) + watch.grids
+    finally:
+        for conv in deformable: del conv.forward
     # times 1: Torch-Pruning takes the last operation for the output, and that must not be a convolution
     return [1*out for out in outputs]
 
@@ -163,6 +173,12 @@ def _check_operations(name, coupled):
         if kind in (tp.ops.OPTYPE.CONV, tp.ops.OPTYPE.CONCAT) or operation in CHANNELWISE: continue
         raise InputError(f"layer '{name}' cannot be pruned: its output passes {operation or module}, "
                          'which is not known to act on each channel alone.')
+
+def _is_fixed(coupled)->bool:
+    "Whether channels make an output, or are read in deformable groups: a channel less would move those after it"
+    read = [dep.target.module for dep, _ in coupled if dep.handler == tp.prune_conv_in_channels]
+    is_shared_out = any(getattr(conv, 'deformable_groups', 1) > 1 for conv in read)
+    return is_shared_out or any(isinstance(dep.target.module, tp.ops._OutputOp) for dep, _ in coupled)
 
 def _coupled_layers(coupled, prune, names)->dict[str, list[int]]:
     "By layer, what a group removes there: filters or input channels, as `prune` says"
@@ -212,7 +228,7 @@ class TracedNetwork:
         "Find out what the filters of a layer belong to"
         if any(name in group.writers for group in self.groups): return
         coupled = self._coupled(name, range(self.layers[name].out_channels))
-        if any(isinstance(dep.target.module, tp.ops._OutputOp) for dep, _ in coupled): return self.fixed.append(name)
+        if _is_fixed(coupled): return self.fixed.append(name)
         _check_operations(name, coupled)
         part = self.model.part(name) if isinstance(self.model, RecurrentNetwork) else ''
         self.groups.append(_group(name, part, coupled, self.layers, self.graph.units, self.order))
@@ -242,7 +258,9 @@ def groups(model:nn.Module,                 # BasicVSR of any widths, or another
 def fixed_layers(model:nn.Module,                 # as for `groups`
                  example:torch.Tensor|None=None,  # likewise
                 )->list[str]:
-    "Convolutions whose filters make the network's output or a flow, so that none can go"
+    """Convolutions of which no filter can go: those that make the network's output, a flow, or offsets and mask of a
+    deformable convolution, and those that one with several deformable groups reads, since channels belong to a group by
+    their number"""
     return TracedNetwork(model, example).fixed
 
 # %% ../nbs/22_groups.ipynb #e9e233a4

@@ -41,8 +41,8 @@ def longest(model:RecurrentNetwork,           # where it will run
     "How many frames can be held at once"
     h, w = size
     if memory is None: memory = _free_memory(next(model.parameters()).device)/2
-    state = model.state_width('backward_trunk')
-    frame_bytes = 4*h*w*(state + 3 + 2*2)     # backward state, frame and two flows in float32
+    state = sum(model.state_width(trunk) for trunk in list(model.trunks)[:-1])
+    frame_bytes = 4*h*w*(state + 3 + 2*2)     # states but the last, frame and two flows in float32
     return max(int(memory//frame_bytes), 1)
 
 def _free_memory(device)->int:

@@ -19,7 +19,7 @@ from . import kernels
 from .basicvsr import BasicVSR
 from .files import InputError
 from .flow import coarse_to_fine
-from .networks import TRUNKS, RecurrentNetwork
+from .networks import TRUNKS, RecurrentNetwork, in_all_passes
 from .realbasicvsr import RealBasicVSR
 
 # %% ../nbs/31_fast.ipynb #2e9ce034
@@ -258,23 +258,14 @@ def _rows(y, begin, first, last, height):
     return y[:, :, first - begin:last - begin], first
 
 # %% ../nbs/31_fast.ipynb #08044d2b
-def in_one_pass(network,            # has `clean`, `flow`, `step` and `upsample`
+def in_one_pass(network,            # has `clean`, `flow`, and what `networks.in_all_passes` needs
                 x:torch.Tensor,     # (1, t, 3, h, w) RGB in [0, 1]
                )->torch.Tensor:     # (1, t, 3, 4h, 4w)
-    "A whole clip: backward over all frames, then forward"
+    "A whole clip, one trunk after the other"
     frames = [network.clean(frame) for frame in x[0].float().split(1)]
     x = torch.cat(frames)
-    ahead = [*flows(network, x[:-1], x[1:]), None]
-    back = [None, *flows(network, x[1:], x[:-1])]
-    state, states = None, []
-    for frame, flow in zip(reversed(frames), reversed(ahead)):
-        state = network.step('backward_trunk', frame, state, flow)
-        states.append(state)
-    state, out = None, []
-    for frame, flow in zip(frames, back):
-        state, backward = network.step('forward_trunk', frame, state, flow), states.pop()
-        out.append(network.upsample(frame, backward, state))
-    return torch.stack(out, 1)
+    ahead, back = flows(network, x[:-1], x[1:]), [None, *flows(network, x[1:], x[:-1])]
+    return torch.stack([*in_all_passes(network, frames, dict(backward=ahead, forward=back))], 1)
 
 # %% ../nbs/31_fast.ipynb #0e161e3e
 class CudaGraphed:
@@ -321,7 +312,7 @@ def _capturing(device, record):
 # %% ../nbs/31_fast.ipynb #3a914443
 @singledispatch
 def fast_parts(model, dtype:torch.dtype, tile:int|None=None, fused:bool|None=None)->dict[str, Callable]:
-    """The parts of `Fast` by name: 'flow', the two trunks, 'upsample', and 'clean' where frames are cleaned;
+    """The parts of `Fast` by name: 'flow', the trunks, 'upsample', and 'clean' where frames are cleaned;
     `InputError` for what is no network"""
     raise InputError(f'Fast: expected a RecurrentNetwork (see `networks`), got a {type(model).__name__}.')
 
@@ -333,8 +324,11 @@ def _parts_as_they_are(model:RecurrentNetwork, dtype, tile=None, fused=None):
     def flow(first, second): return model.flow(first.to(dtype), second.to(dtype)).float()
     def upsample(frame, *states): return model.upsample(frame.to(dtype), *states).float()
     def clean(frame): return model.clean(frame.to(dtype)).float()
-    def step(trunk, frame, state=None, flow=None): return model.step(trunk, frame.to(dtype), state, flow)
-    found = dict(flow=flow, upsample=upsample) | {name: partial(step, name) for name in TRUNKS}
+    def step(trunk, frame, *given):
+        count = len(model.reads.get(trunk, ()))
+        earlier, before = given[:count], given[count:] or (None, None)
+        return model.step(trunk, frame.to(dtype), *before, earlier)
+    found = dict(flow=flow, upsample=upsample) | {name: partial(step, name) for name in model.trunks}
     return found | dict(clean=clean) if model.cleans else found
 
 @fast_parts.register
@@ -365,10 +359,12 @@ class Fast(nn.Module):
         recorded = _capturing(self.device, record)
         for name, part in fast_parts(model, dtype, tile, fused).items(): setattr(self, name, recorded(part))
         if not model.cleans: self.clean = nn.Identity()
+        self.trunks, self.reads, self.shown = model.trunks, model.reads, model.shown
 
-    def step(self, trunk, frame, state=None, flow=None):
-        "The next state (1, c, h, w) from a frame (1, 3, h, w), the state before (`None` at first) and the flow to it"
-        return getattr(self, trunk)(*((frame,) if state is None else (frame, state, flow)))
+    def step(self, trunk, frame, state=None, flow=None, earlier=()):
+        "The next state (1, c, h, w), as of `networks.RecurrentNetwork`, from a frame (1, 3, h, w)"
+        before = () if state is None else (state, flow)
+        return getattr(self, trunk)(frame, *earlier, *before)
 
     @torch.inference_mode()
     def forward(self, x:torch.Tensor)->torch.Tensor:

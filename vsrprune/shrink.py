@@ -27,7 +27,7 @@ from .datasets import Pair
 from .evaluation import pairs_at
 from .files import InputError, check_output, check_writable, replacing, repo_root, write_text
 from .filters import cut_filters
-from .networks import PARTS, TRUNKS, RecurrentNetwork, to_tensor
+from .networks import PARTS, RecurrentNetwork, to_tensor
 from .training import Teacher, finetune, finetuning_recipe, validation_psnr
 from .weights import Masks
 from .widths import Target, allocate, check_target
@@ -156,7 +156,7 @@ def _repair(dense, scores, widths, calibration, pairs, held_out, note)->tuple[di
 def _finetune(dense, small, left, pairs, held_out, recipe, state, show_bar, note)->tuple[dict, RecurrentNetwork]:
     "Phase 'fine-tuning', which keeps its own state while it runs"
     note(f'{recipe.iterations:,} iterations')
-    teacher = Teacher(dense, small, {name: left[dense.state_layers[name]] for name in TRUNKS})
+    teacher = Teacher(dense, small, {trunk: left[layer] for trunk, layer in dense.state_layers.items()})
     finetune(small, pairs, teacher.recipe(recipe), state=state, progress=show_bar and 'fine-tuning', teacher=teacher)
     return dict(psnr=validation_psnr(small, held_out)), small
 

@@ -33,7 +33,7 @@ with warnings.catch_warnings():     # Accelerate asks for tqdm's notebook widget
     from accelerate.state import AcceleratorState
 
 # %% ../nbs/27_training.ipynb #7a2bfa28
-from .networks import TRUNKS, RecurrentNetwork, has_bfloat16, in_flow, restore
+from .networks import RecurrentNetwork, has_bfloat16, in_flow, restore
 from .cost import keep_memory
 from .datasets import Crops, KnownFlows, Pair, middle, mirrored
 from .files import InputError, replacing
@@ -289,7 +289,7 @@ def _averaged(network, recipe, device)->AveragedModel|None:
     if not recipe.ema: return None
     return AveragedModel(network, device=device, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
 
-def _trunks(network): return [getattr(network, name) for name in TRUNKS if hasattr(network, name)]
+def _trunks(network): return [getattr(network, name) for name in getattr(network, 'trunks', ())]
 
 def _compile_trunks(network):
     if not any(map(shutil.which, (os.environ.get('CXX', 'c++'), 'g++', 'clang++'))):
@@ -494,7 +494,7 @@ def _record_states(net, states, always)->list:
         def hook(trunk, given):
             if always or trunk.training: states[name].append(given[1])
         return hook
-    return [getattr(net, name).register_forward_pre_hook(recorder(name)) for name in TRUNKS]
+    return [getattr(net, name).register_forward_pre_hook(recorder(name)) for name in net.state_layers]
 
 def _same_weights(one, other)->bool:
     "Whether two modules have the same parameters"
@@ -521,13 +521,15 @@ class Teacher:
         self.dense, self.student = copy.deepcopy(dense).eval().requires_grad_(False), student
         self.left = {name: torch.as_tensor(list(channels)) for name, channels in left.items()}
         self.output, self.states = output, states
-        self.of_student, self.of_dense = ({name: [] for name in TRUNKS} for _ in range(2))      # states, by trunk
+        # states, by trunk
+        self.of_student, self.of_dense = ({name: [] for name in dense.state_layers} for _ in range(2))
         self.same_flow = _same_weights(dense.spynet, student.spynet)
 
     @classmethod
     def of(cls, dense:RecurrentNetwork, student:RecurrentNetwork)->'Teacher':
         "Of a student of any widths; states are compared where streams are equally wide, else the channels are unknown"
-        def streams(net): return {name: net.state_width(name) for name in TRUNKS}
+        def streams(net):
+            return {name: net.get_submodule(layer).out_channels for name, layer in net.state_layers.items()}
         same = streams(dense) == streams(student)
         return cls(dense, student, {name: range(width) for name, width in streams(dense).items()} if same else {})
 

@@ -49,21 +49,28 @@ def _with_gradient(x):
     return x + x.new_zeros(()).requires_grad_()
 
 class _TraceCalls(TorchFunctionMode):
-    "While a network is traced: detach the grids of warps and collect them; note the sizes of concatenated parts"
+    "While a network is traced: detach grids and the like and collect them; note the sizes of concatenated parts"
     def __init__(self):
         super().__init__()
-        self.grids = []      # of all warps, offsets and masks of deformable convolutions, still attached
+        self.grids = []      # and the like: what must stay as it is, still attached
         self.sizes = {}      # channels of each concatenated part, by autograd node
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if function is F.grid_sample: return self._grid_sample(*args, **kwargs)
         if function in (torch.cat, torch.concat): return self._cat(*args, **kwargs)
+        if function in (torch.sum, torch.Tensor.sum): return self._sum(*args, **kwargs)
         return function(*args, **kwargs)
 
     def _grid_sample(self, x, grid, **options):
         if grid.requires_grad: self.grids.append(grid)
         return F.grid_sample(x, grid.detach(), **options)
+
+    def _sum(self, x, dim=None, **options):
+        total = torch.sum(x, **options) if dim is None else torch.sum(x, dim, **options)
+        if x.ndim != 4 or dim not in (1, -3, (1,), [1]) or not total.requires_grad: return total
+        self.grids.append(total)      # one map, whatever channels went into it
+        return total.detach()
 
     def read_plainly(self, conv, x, offsets, mask):
         "What stands for a deformable convolution"
@@ -165,12 +172,21 @@ def _trace(model:nn.Module,                # its parameters must require gradien
     return graph, list(dict.fromkeys(order))
 
 # %% ../nbs/22_groups.ipynb #d65465cf
+def _operation(node)->str:
+    "Autograd's name of an operation"
+    return re.sub(r'Backward\d*$', '', str(getattr(node.module, '_grad_fn', '')))
+
+def _is_gate(node)->bool:
+    "Whether an operation is a sigmoid that only multiplies others: it makes a half of zero, and half of zero is zero"
+    def multiplies_another(at): return _operation(at) == 'Mul' and any(_operation(x) != 'Sigmoid' for x in at.inputs)
+    return _operation(node) == 'Sigmoid' and all(map(multiplies_another, node.outputs))
+
 def _check_operations(name, coupled):
     "`InputError` if channels that a layer writes pass an operation that is not known to act on each separately"
     for dep, _ in coupled:
-        kind, module = dep.target.type, dep.target.module
-        operation = re.sub(r'Backward\d*$', '', str(getattr(module, '_grad_fn', '')))
+        kind, module, operation = dep.target.type, dep.target.module, _operation(dep.target)
         if kind in (tp.ops.OPTYPE.CONV, tp.ops.OPTYPE.CONCAT) or operation in CHANNELWISE: continue
+        if _is_gate(dep.target): continue
         raise InputError(f"layer '{name}' cannot be pruned: its output passes {operation or module}, "
                          'which is not known to act on each channel alone.')
 
@@ -258,9 +274,9 @@ def groups(model:nn.Module,                 # BasicVSR of any widths, or another
 def fixed_layers(model:nn.Module,                 # as for `groups`
                  example:torch.Tensor|None=None,  # likewise
                 )->list[str]:
-    """Convolutions of which no filter can go: those that make the network's output, a flow, or offsets and mask of a
-    deformable convolution, and those that one with several deformable groups reads, since channels belong to a group by
-    their number"""
+    """Convolutions of which no filter can go: those that make the network's output, a flow, offsets and mask of a
+    deformable convolution, or what is summed over all channels; and those that one with several deformable groups
+    reads, since channels belong to a group by their number"""
     return TracedNetwork(model, example).fixed
 
 # %% ../nbs/22_groups.ipynb #e9e233a4

@@ -8,7 +8,7 @@ __all__ = ['ALIGNMENT', 'ATTENTION', 'AlignmentWidths', 'AttentionWidths', 'PYRA
 
 # %% ../nbs/16_edvr.ipynb #edvr0003
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -94,6 +94,9 @@ class EDVRPlan(NetworkPlan):
     upconv1: Width = 64                     # after the pixel shuffle: one of these is four filters
     upconv2: Width = 64                     # likewise
     hr: Width = 64
+
+    # what the published code does not let one choose, options of `dense`
+    PUBLISHED: ClassVar[dict] = dict(tail=64)
 
     @classmethod
     def dense(cls,

@@ -230,7 +230,7 @@ class OnnxVSR:
         self.sessions = {name: _session(folder/graph['file'], threads) for name, graph in self.about['graphs'].items()}
         # folders of earlier versions do not say which network they hold
         kind = FAMILIES.get(self.about.get('network'), RecurrentNetwork)
-        self.trunks, self.reads, self.shown = kind.trunks, kind.reads, kind.shown
+        self.trunks, self.reads, self.shown, self.window = kind.trunks, kind.reads, kind.shown, kind.window
 
     def _run(self, name, *given):
         return torch.from_numpy(_run_session(self.sessions[name], self.about['graphs'][name]['inputs'], given))

@@ -22,7 +22,7 @@ from torch.overrides import TorchFunctionMode
 
 from .deformable import DeformableConv
 from .files import InputError
-from .networks import PARTS, RecurrentNetwork, in_flow
+from .networks import PARTS, PlannedNetwork, in_flow
 
 # %% ../nbs/22_groups.ipynb #59a0f642
 @dataclass(frozen=True)
@@ -246,7 +246,7 @@ class TracedNetwork:
         coupled = self._coupled(name, range(self.layers[name].out_channels))
         if _is_fixed(coupled): return self.fixed.append(name)
         _check_operations(name, coupled)
-        part = self.model.part(name) if isinstance(self.model, RecurrentNetwork) else ''
+        part = self.model.part(name) if isinstance(self.model, PlannedNetwork) else ''
         self.groups.append(_group(name, part, coupled, self.layers, self.graph.units, self.order))
 
     def _coupled(self, name, filters):

@@ -138,6 +138,7 @@ class PlannedNetwork(nn.Module):
     trunks: dict[str, str] = {}          # in their order, each with its direction; none where no state is carried
     state_layers: dict[str, str] = {}    # by trunk, the layer whose filters are the channels of the state
     cleans = False                       # whether frames are cleaned first, by a method `clean`
+    window: int|None = None              # frames of a window, where frames are restored from windows
 
     def __init__(self, plan): super().__init__()
 

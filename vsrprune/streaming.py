@@ -31,7 +31,7 @@ from av.video.reformatter import Interpolation
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from .networks import RecurrentNetwork, to_frames, to_tensor
+from .networks import PlannedNetwork, in_windows, to_frames, to_tensor
 from .catalogue import resolve
 from .checkpoints import load_network, sha256
 from .compare import checked_comparison, compare_clips
@@ -127,7 +127,7 @@ class _Borders:
 class Finite:
     "A network for inference whose results are finite: what half precision cannot hold is computed again in float32"
     def __init__(self,
-                 model:RecurrentNetwork,
+                 model:PlannedNetwork,
                  dtype:torch.dtype=torch.float32,     # as for `fast.Fast`
                  tile:int|None=None,                  # likewise
                  first:int=0,                         # number of the clip's first frame in its file, for errors
@@ -319,6 +319,13 @@ def _check_whole(name, n, least):
     if not isinstance(n, int) or isinstance(n, bool) or n < least:
         raise InputError(f'upscale: {name} is a whole number, at least {least}, got {n!r}.')
 
+def _check_look_ahead(model, frames):
+    "`InputError` for what is no number of frames, and for a network that never looks beyond a window"
+    _check_whole('look_ahead', frames, 0)
+    if model.window:
+        raise InputError(f'upscale: a {type(model).__name__} looks at windows of {model.window} frames whatever '
+                         'look_ahead says; leave it out.')
+
 def _check_size(size, source):
     "`InputError` for a size of output frames that the network cannot give; `source` is that of its frames, (h, w)"
     if all(isinstance(n, int) and 1 <= n <= 4*m for n, m in zip(size, source)): return
@@ -338,7 +345,7 @@ def _check_dtype(dtype):
     raise InputError(f"upscale: dtype is one of {', '.join(DTYPES)}, got {dtype}.")
 
 # %% ../nbs/33_streaming.ipynb #upscale1
-def upscale(model:RecurrentNetwork,           # copied; runs where it is
+def upscale(model:PlannedNetwork,             # copied; runs where it is
             clip,                             # (t, h, w, 3) uint8 or uint16 RGB, in memory or from `frames.open_clip`
             segment:int=16,                   # frames whose states are held at once
             cuts:list[int]|None=None,         # first frames of scenes, see `scene_cuts`; default one scene
@@ -351,11 +358,11 @@ def upscale(model:RecurrentNetwork,           # copied; runs where it is
            )->Iterator[np.ndarray]:           # (4h, 4w, 3) RGB, or of `size`; dtype of the clip
     """Restored frames one after the other. In float32 they are those of the whole scene in one pass
     (on a GPU to the TF32 of torch's convolutions). `InputError` for what is not a clip, and for impossible options"""
-    if not isinstance(model, RecurrentNetwork):
-        raise InputError(f'upscale: expected a RecurrentNetwork (see `networks`), got a {type(model).__name__}.')
+    if not isinstance(model, PlannedNetwork):
+        raise InputError(f'upscale: expected a PlannedNetwork (see `networks`), got a {type(model).__name__}.')
     _check_clip(clip)
     _check_whole('segment', segment, 1)
-    if look_ahead is not None: _check_whole('look_ahead', look_ahead, 0)
+    if look_ahead is not None: _check_look_ahead(model, look_ahead)
     if tile is not None: _check_whole('tile', tile, 1)
     if size is not None: _check_size(size, clip.shape[1:3])
     starts = _scene_starts(clip, cuts)
@@ -364,8 +371,17 @@ def upscale(model:RecurrentNetwork,           # copied; runs where it is
     return _upscaled(model, clip, starts, options, cost or StreamCost())
 
 # %% ../nbs/33_streaming.ipynb #a24657d7
+def _through_windows(scene, done):
+    "Restored frames of a scene, of a network that holds nothing but a window"
+    network = scene.model
+    def read(i): return scene.read(i, i + 1)[0]
+    for i, frame in enumerate(in_windows(network.fast, read, scene.length, done), done):
+        def act(at): return frame if at is network.fast else next(in_windows(at, read, scene.length, i))
+        yield _finite(network.at(scene.first + i), act)
+
 def _frames_of(scene, look_ahead, done, state):
     "Restored frames of a scene from frame `done` on; `state` is the forward state before it"
+    if scene.model.model.window: return _through_windows(scene, done)
     if look_ahead is None: segments = _backward(scene, 0, scene.length, done)
     else: segments = _look_ahead(scene, look_ahead, done)
     return _restored(scene, segments, done, state if done else None)
@@ -609,7 +625,8 @@ def _write_parts(job, network, clip, starts, fps, options, encoding, cost, progr
     done = sum(job.done)
     (h, w), (height, width) = clip.shape[1:3], options['size']
     aspect = clip.aspect*Fraction(w*height, h*width)      # the picture keeps its shape, its pixels may not
-    with _Progress(len(clip), done, _backward_steps(starts, len(clip), options, done), progress) as bar:
+    steps = _backward_steps(starts, len(clip), options, done) if network.trunks else 0
+    with _Progress(len(clip), done, steps, progress) as bar:
         frames = _upscaled(network, clip, starts, options, cost, job.folder, done, _forward_state(job), bar.begin)
         for i in range(len(job.done), len(lengths)):
             write_clip(bar.count(frames, lengths[i]), job.part(i), fps, clip.colour, aspect, encoding)
@@ -698,7 +715,7 @@ def _checked_request(source, output, model, compare, fps, encoding, force)->Path
     if fps is not None: frame_rate(fps)
     return checked_comparison(compare, force) if compare else None
 
-def _loaded(model, device)->RecurrentNetwork:
+def _loaded(model, device)->PlannedNetwork:
     return load_network(model).to(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
 
 def _tracks(source, clip, sound, fps)->Tracks|None:

@@ -211,7 +211,8 @@ def _optimizer(model, recipe):
 def _set_learning(model, optimizer, recipe, iteration):
     "Set learning rates, and whether SPyNet learns, as a function of the iteration alone"
     for group in optimizer.param_groups: group['lr'] = group['scale']*recipe.lr_at(iteration)
-    for p in model.spynet.parameters(): p.requires_grad_(iteration >= _frozen(recipe))
+    for name, p in model.named_parameters():
+        if in_flow(name): p.requires_grad_(iteration >= _frozen(recipe))
 
 # %% ../nbs/27_training.ipynb #811b4607
 def processes()->int:
@@ -411,7 +412,7 @@ def _history(losses, recipe)->pd.DataFrame:
 # %% ../nbs/27_training.ipynb #9449f37f
 SAVE_AFTER = 300      # seconds, after which a state is saved even if `save_every` iterations have not passed
 
-def train(model,                             # a network with a `spynet`; trained in place
+def train(model,                             # its flow network, if any, is named `spynet`; trained in place
           crops:Crops,                       # training crops, or an object with their `batch`, `digest` and settings
           recipe:Recipe,
           callbacks:Iterable[Callable]=(),   # each called as callback(model, iteration) after a step, see below
@@ -494,11 +495,11 @@ def _record_states(net, states, always)->list:
         def hook(trunk, given):
             if always or trunk.training: states[name].append(given[1])
         return hook
-    return [getattr(net, name).register_forward_pre_hook(recorder(name)) for name in net.state_layers]
+    return [getattr(net, name).register_forward_pre_hook(recorder(name)) for name in states]
 
-def _same_weights(one, other)->bool:
-    "Whether two modules have the same parameters"
-    mine, theirs = dict(one.named_parameters()), dict(other.named_parameters())
+def _same_flow(one, other)->bool:
+    "Whether the flow networks of two networks have the same parameters; none is like none"
+    mine, theirs = ({name: p for name, p in net.named_parameters() if in_flow(name)} for net in (one, other))
     return mine.keys() == theirs.keys() and all(torch.equal(p, theirs[name]) for name, p in mine.items())
 
 def _state_error(student, dense, kept):
@@ -522,8 +523,8 @@ class Teacher:
         self.left = {name: torch.as_tensor(list(channels)) for name, channels in left.items()}
         self.output, self.states = output, states
         # states, by trunk
-        self.of_student, self.of_dense = ({name: [] for name in dense.state_layers} for _ in range(2))
-        self.same_flow = _same_weights(dense.spynet, student.spynet)
+        self.of_student, self.of_dense = ({name: [] for name in self.left} for _ in range(2))
+        self.same_flow = _same_flow(dense, student)
 
     @classmethod
     def of(cls, dense:RecurrentNetwork, student:RecurrentNetwork)->'Teacher':
@@ -549,7 +550,7 @@ class Teacher:
     def loss(self, lq, out, flows=None)->torch.Tensor:
         "Of the student's output for a clip, and its flows if known, which are the teacher's if SPyNet is"
         self.dense.to(lq.device)
-        with torch.no_grad(): target = self.dense(lq, flows if self.same_flow else None)
+        with torch.no_grad(): target = self.dense(lq, *((flows,) if flows and self.same_flow else ()))
         errors = [_state_error(student, dense, kept) for name, kept in self.left.items()    # first states are zeros
                   for student, dense in zip(self.of_student[name][1:], self.of_dense[name][1:], strict=True)]
         for states in (*self.of_student.values(), *self.of_dense.values()): states.clear()

@@ -1,4 +1,4 @@
-"""Other families of networks do what BasicVSR does: RealBasicVSR, and a toy architecture in
+"""Other families of networks do what BasicVSR does: RealBasicVSR, BasicVSR++, and a toy architecture in
 tests/tiny_family.py, with no line of vsrprune changed for it"""
 import importlib.util
 
@@ -9,6 +9,7 @@ from tiny_family import TinyPlan, TinyVSR
 
 from vsrprune import checkpoints, cost
 from vsrprune.basicvsr import BasicVSR, Plan
+from vsrprune.basicvsrpp import BasicVSRPlusPlus, PlusPlan
 from vsrprune.calibration import calibration_clips
 from vsrprune.datasets import stills
 from vsrprune.evaluation import evaluate_file, explain_file, fast_restore, plan_of, width_bars
@@ -17,7 +18,7 @@ from vsrprune.fast import Fast
 from vsrprune.files import InputError
 from vsrprune.filters import prune_filters
 from vsrprune.frames import read_clip, write_clip
-from vsrprune.groups import groups, remove, zeroed
+from vsrprune.groups import fixed_layers, groups, remove, zeroed
 from vsrprune.metrics import evaluate
 from vsrprune.networks import FAMILIES, restore, to_tensor
 from vsrprune.realbasicvsr import RealBasicVSR, RealPlan
@@ -51,8 +52,19 @@ def real():
     return net
 
 
-MADE = dict(tiny=tiny(), real=real())
-only_tiny, only_real = (pytest.mark.parametrize('net', [name], indirect=True) for name in MADE)
+def plusplus():
+    "A BasicVSR++ whose offsets and masks differ from place to place"
+    torch.manual_seed(0)
+    plan = PlusPlan.dense(8, 1, tail=8, deformable_groups=4, ends=1, flow=((4, 4, 4, 4),)*6)
+    net = BasicVSRPlusPlus(plan).eval().requires_grad_(False)
+    for name, p in net.named_parameters():
+        if name.endswith('bias'): p.uniform_(-0.05, 0.05)
+        elif name.endswith('offset.6.weight'): p.normal_(0, 0.1)
+    return net
+
+
+MADE = dict(tiny=tiny(), real=real(), plusplus=plusplus())
+only_tiny, only_real, only_plusplus = (pytest.mark.parametrize('net', [name], indirect=True) for name in MADE)
 
 
 @pytest.fixture(params=MADE)
@@ -92,13 +104,21 @@ def test_every_layer_but_the_last_of_each_stage_can_be_pruned(net):
     assert fixed == {'conv_last', 'cleaning.last'}
 
 
+@only_plusplus
+def test_what_deformable_groups_read_keeps_its_width(net):
+    branches = ('backward_1', 'forward_1', 'backward_2', 'forward_2')
+    fixed = {f'{name}.{layer}' for name in branches for layer in ('align.offset.6', 'align.conv', 'first',
+                                                                  'blocks.0.conv2')}
+    assert {name for name in fixed_layers(net) if 'spynet' not in name} == {'conv_last', *fixed}
+
+
 def test_removing_filters_is_zeroing_them(net, clips):
     gone = {group.name: [0, group.width - 1] for group in groups(net)}
     assert difference(remove(net, gone)(clips[0]), zeroed(net, gone)(clips[0])) < 1e-5
 
 
-@pytest.mark.parametrize('net, criterion', [('tiny', 'l1'), ('tiny', 'reconstruction'), ('real', 'l1')],
-                         indirect=['net'])
+@pytest.mark.parametrize('net, criterion', [('tiny', 'l1'), ('tiny', 'reconstruction'), ('real', 'l1'),
+                                            ('plusplus', 'l1')], indirect=['net'])
 def test_filters_are_pruned_and_repaired(net, clips, criterion):
     plain, repaired = (prune_filters(net, target='macs=0.55', criterion=criterion, clips=clips, repair=repaired)[0]
                        for repaired in (False, True))
@@ -131,7 +151,7 @@ def test_it_is_finetuned_with_a_teacher(net, pairs):
     recipe = teacher.recipe(finetuning_recipe(2, batch=1, frames=3, size=16))
     assert len(finetune(small, pairs, recipe, teacher=teacher, progress=False)) == 2
     learned = {name.split('.')[0] for name, p in small.named_parameters() if not torch.equal(p, before[name])}
-    assert 'spynet' not in learned and {'forward_trunk', *(['cleaning'] if net.cleans else [])} <= learned
+    assert 'spynet' not in learned and {*net.trunks, *(['cleaning'] if net.cleans else [])} <= learned
 
 
 def test_it_comes_back_from_its_file(net, file):

@@ -204,7 +204,8 @@ class NormalEquations:
             places:torch.Tensor,    # (n,) where, as for `patches`
            ):
         "Take more places in; products of so few places in float32, their sums in float64"
-        x, y = patches(x, self.conv, places), target.to(x)
+        x = patches(x, self.conv, places)
+        y = target.to(x)
         if self.conv.bias is not None: x = _with_one(x)
         rest = y - x @ self.weights.to(x)
         self.xx, self.xr = self.xx + (x.T @ x).double(), self.xr + (x.T @ rest).double()

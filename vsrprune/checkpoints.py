@@ -32,6 +32,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from .basicvsr import BasicVSR, FlowWidths, Plan
+from .basicvsrpp import BasicVSRPlusPlus
 from .catalogue import CATALOGUE, resolve
 from .catalogue import sha256 as file_sha256
 from .edvr import EDVR
@@ -58,6 +59,11 @@ RENAMES = (
     (r'^(backward|forward)_(?:trunk|resblocks)\.main\.0\.', r'\1_trunk.first.'),
     (r'^(backward|forward)_(?:trunk|resblocks)\.main\.2\.', r'\1_trunk.blocks.'),
     (r'^upsample(\d)\.upsample_conv\.', r'upconv\1.'),
+    (r'^feat_extract\.', 'features.'),                                            # BasicVSR++'s
+    (r'^deform_align\.(\w+)\.conv_offset\.', r'\1.align.offset.'),
+    (r'^deform_align\.(\w+)\.', r'\1.align.conv.'),
+    (r'^(?:backbone\.)?(features|reconstruction|\w+_[12])\.main\.0\.', r'\1.first.'),
+    (r'^(?:backbone\.)?(features|reconstruction|\w+_[12])\.main\.2\.', r'\1.blocks.'),
 )
 BOOKKEEPING = ('step_counter', 'steps')      # training buffers of MMagic that are not part of the network
 # layers that tell where in a file a BasicVSR begins, or else a bare SPyNet
@@ -88,13 +94,23 @@ Layout = Literal['basicsr', 'mmagic']
 def _flow_name_in_mmagic(m): return f'basic_module.{m[1]}.basic_module.{int(m[2])//2}.conv.'
 
 # (a pattern of our names, theirs), applied in this order
+_OF_PLUSPLUS = (
+    (r'^(features|reconstruction|\w+_[12])\.first\.', r'\1.main.0.'),
+    (r'^(features|reconstruction|\w+_[12])\.blocks\.', r'\1.main.2.'),
+    (r'^features\.', 'feat_extract.'),
+    (r'^(\w+_[12])\.align\.offset\.', r'deform_align.\1.conv_offset.'),
+    (r'^(\w+_[12])\.align\.conv\.', r'deform_align.\1.'),
+    (r'^(\w+_[12])\.main\.', r'backbone.\1.main.'),
+)
 _TO_BASICSR = (
+    *_OF_PLUSPLUS,
     (r'(dcn_pack\.l\d|cas_dcnpack)\.conv\.', r'\1.'),
     (r'levels\.(\d)\.(\d)\.', r'basic_module.\1.basic_module.\2.'),
     (r'ward_trunk\.first\.', 'ward_trunk.main.0.'),
     (r'ward_trunk\.blocks\.', 'ward_trunk.main.2.'),
 )
 _TO_MMAGIC = (
+    *_OF_PLUSPLUS,
     (r'levels\.(\d)\.(\d)\.', _flow_name_in_mmagic),
     (r'ward_trunk\.first\.', 'ward_resblocks.main.0.'),
     (r'ward_trunk\.blocks\.', 'ward_resblocks.main.2.'),
@@ -124,8 +140,7 @@ SAVE_ITSELF = ('save the weights of the pruned network itself there, by '
                "torch.save(model.state_dict(), 'weights.pth')")
 # part of a layer's name that only this network has, what it is, and what to do
 RELATIVES = (
-    ('deform_align', 'BasicVSR++', USE_INSTEAD),
-    ('cpu_cache', 'BasicVSR++', USE_INSTEAD),
+    ('feat_extract.0.', 'BasicVSR++ for compressed video, whose frames keep their size', 'use a file that enlarges'),
     ('edvr.', 'IconVSR', USE_INSTEAD),
     ('backward_fusion', 'IconVSR', USE_INSTEAD),
     ('predeblur', 'EDVR for deblurring, whose frames are large before', 'use a file that enlarges'),
@@ -273,6 +288,7 @@ def _fitting_network(params, path)->nn.Module:
     kind = BasicVSR
     if has('cleaning.'): kind = RealBasicVSR
     if has('pcd_align.'): kind = EDVR
+    if has('backward_1.'): kind = BasicVSRPlusPlus
     try:
         if f'levels.{LEVELS - 1}.0.weight' in params and 'fusion.weight' not in params:
             return SPyNet(spynet_widths(params))
@@ -293,6 +309,10 @@ PUBLISHED = {
     '0154dd64': 'BasicVSR trained on Vimeo-90K, BD (MMagic)',
     '52f77c2c': 'RealBasicVSR trained on REDS (MMagic)',
     '0e2ff207': 'RealBasicVSR trained on REDS, before adversarial training (MMagic)',
+    'db622b2f': 'BasicVSR++ trained on REDS, BI (MMagic)',
+    '4ef437e2': 'BasicVSR++ trained on Vimeo-90K, BI (MMagic)',
+    'ab315ab1': 'BasicVSR++ trained on Vimeo-90K, BD (MMagic)',
+    '1ff35292': 'BasicVSR++ of 128 channels and 25 blocks, for NTIRE 2021 (MMagic)',
     '0570e567': 'EDVR-M without attention, trained on REDS, BI (MMagic)',
     'e29b71b5': 'EDVR-M trained on REDS, BI (MMagic)',
     'd895a769': 'EDVR-L without attention, trained on REDS, BI (MMagic)',
@@ -619,7 +639,7 @@ def provenance(path:str|Path)->dict:
     return json.loads(header(path).provenance)
 
 # %% ../nbs/18_checkpoints.ipynb #b6dd2713
-def export(model:BasicVSR,      # or a RealBasicVSR
+def export(model:RecurrentNetwork,
            path:str|Path,       # .pth
            layout:Layout,
           )->Path:

@@ -54,11 +54,13 @@ class _TraceCalls(TorchFunctionMode):
         super().__init__()
         self.grids = []      # and the like: what must stay as it is, still attached
         self.sizes = {}      # channels of each concatenated part, by autograd node
+        self.parts = {}      # and the parts themselves
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if function is F.grid_sample: return self._grid_sample(*args, **kwargs)
         if function in (torch.cat, torch.concat): return self._cat(*args, **kwargs)
+        if function is torch.Tensor.split: return self._split(*args, **kwargs)
         if function in (torch.sum, torch.Tensor.sum): return self._sum(*args, **kwargs)
         return function(*args, **kwargs)
 
@@ -77,12 +79,23 @@ class _TraceCalls(TorchFunctionMode):
         self.grids += [place for place in (offsets, mask) if place.requires_grad]
         return nn.Conv2d.forward(conv, x)
 
+    def end_flow(self, module, frames, flow):
+        "A hook: what a flow is used for beyond warping is no reading of its channels either"
+        self.grids.append(flow)
+        return flow.detach()
+
     def _cat(self, tensors, dim=0):
         along_channels = tensors[0].ndim == 4 and dim in (1, -3)
         if not along_channels: return torch.cat(tensors, dim)
-        joined = torch.cat([_with_gradient(x) for x in tensors], 1)
-        self.sizes[joined.grad_fn] = [x.shape[1] for x in tensors]
+        tensors = [_with_gradient(x) for x in tensors]
+        joined = torch.cat(tensors, 1)
+        self.sizes[joined.grad_fn], self.parts[joined.grad_fn] = [x.shape[1] for x in tensors], tensors
         return joined
+
+    def _split(self, x, sizes, dim=0):
+        "What was concatenated of such parts is split into these, so that the graph sees neither"
+        if dim == 1 and self.sizes.get(x.grad_fn) == sizes: return self.parts[x.grad_fn]
+        return torch.Tensor.split(x, sizes, dim)
 
 # %% ../nbs/22_groups.ipynb #1cd751f3
 # Torch-Pruning's indices carry that of the root filter along; `_replace` keeps it
@@ -163,7 +176,10 @@ def _trace(model:nn.Module,                # its parameters must require gradien
     order, graph = [], _InformedGraph()
     def note(name): return lambda *_: order.append(name)
     hooks = [conv.register_forward_hook(note(name)) for name, conv in _convolutions(model).items()]
-    with torch.enable_grad(), _TraceCalls() as graph.watch:
+    graph.watch = _TraceCalls()
+    hooks += [module.register_forward_hook(graph.watch.end_flow) for name, module in model.named_modules()
+              if name.split('.')[-1] == 'spynet']
+    with torch.enable_grad(), graph.watch:
         graph.build_dependency(model, clip, forward_fn=partial(_forward, watch=graph.watch), verbose=False)
     for hook in hooks: hook.remove()
     for node in graph.module2node.values():

@@ -1,4 +1,4 @@
-"""Other families of networks do what BasicVSR does: RealBasicVSR, BasicVSR++, and a toy architecture in
+"""Other families of networks do what BasicVSR does: RealBasicVSR, BasicVSR++, EDVR, and a toy architecture in
 tests/tiny_family.py, with no line of vsrprune changed for it"""
 import importlib.util
 
@@ -12,6 +12,7 @@ from vsrprune.basicvsr import BasicVSR, Plan
 from vsrprune.basicvsrpp import BasicVSRPlusPlus, PlusPlan
 from vsrprune.calibration import calibration_clips
 from vsrprune.datasets import stills
+from vsrprune.edvr import EDVR, EDVRPlan
 from vsrprune.evaluation import evaluate_file, explain_file, fast_restore, plan_of, width_bars
 from vsrprune.export import OnnxVSR, export_file
 from vsrprune.fast import Fast
@@ -63,8 +64,20 @@ def plusplus():
     return net
 
 
-MADE = dict(tiny=tiny(), real=real(), plusplus=plusplus())
-only_tiny, only_real, only_plusplus = (pytest.mark.parametrize('net', [name], indirect=True) for name in MADE)
+def edvr():
+    "An EDVR whose offsets are some pixels long"
+    torch.manual_seed(0)
+    plan = EDVRPlan.dense(8, 1, 1, window=3, attention=False, deformable_groups=2, tail=8)
+    net = EDVR(plan).eval().requires_grad_(False)
+    for name, p in net.named_parameters():
+        if name.endswith('bias'): p.uniform_(-0.05, 0.05)
+        if 'conv_offset' in name: p.normal_(std=0.1)
+    return net
+
+
+MADE = dict(tiny=tiny(), real=real(), plusplus=plusplus(), edvr=edvr())
+only_tiny, only_real, only_plusplus, only_edvr = (pytest.mark.parametrize('net', [name], indirect=True)
+                                                  for name in MADE)
 
 
 @pytest.fixture(params=MADE)
@@ -112,13 +125,18 @@ def test_what_deformable_groups_read_keeps_its_width(net):
     assert {name for name in fixed_layers(net) if 'spynet' not in name} == {'conv_last', *fixed}
 
 
+@only_edvr
+def test_what_is_looked_up_by_group_keeps_its_width(net):
+    assert {'conv_first', 'conv_l2_2', 'conv_l3_2', 'pcd_align.feat_conv.l1'} <= set(fixed_layers(net))
+
+
 def test_removing_filters_is_zeroing_them(net, clips):
     gone = {group.name: [0, group.width - 1] for group in groups(net)}
     assert difference(remove(net, gone)(clips[0]), zeroed(net, gone)(clips[0])) < 1e-5
 
 
 @pytest.mark.parametrize('net, criterion', [('tiny', 'l1'), ('tiny', 'reconstruction'), ('real', 'l1'),
-                                            ('plusplus', 'l1')], indirect=['net'])
+                                            ('plusplus', 'l1'), ('edvr', 'l1')], indirect=['net'])
 def test_filters_are_pruned_and_repaired(net, clips, criterion):
     plain, repaired = (prune_filters(net, target='macs=0.55', criterion=criterion, clips=clips, repair=repaired)[0]
                        for repaired in (False, True))
@@ -151,7 +169,8 @@ def test_it_is_finetuned_with_a_teacher(net, pairs):
     recipe = teacher.recipe(finetuning_recipe(2, batch=1, frames=3, size=16))
     assert len(finetune(small, pairs, recipe, teacher=teacher, progress=False)) == 2
     learned = {name.split('.')[0] for name, p in small.named_parameters() if not torch.equal(p, before[name])}
-    assert 'spynet' not in learned and {*net.trunks, *(['cleaning'] if net.cleans else [])} <= learned
+    expected = {*net.trunks, *(['cleaning'] if net.cleans else [])} if net.trunks else {'pcd_align', 'fusion'}
+    assert 'spynet' not in learned and expected <= learned
 
 
 def test_it_comes_back_from_its_file(net, file):
@@ -162,7 +181,8 @@ def test_it_comes_back_from_its_file(net, file):
 
 def test_its_file_is_explained(net, file):
     about = explain_file(file)
-    assert about['network'] == type(net).__name__ and about['macs'] > about['macs_flow'] > 0
+    assert about['network'] == type(net).__name__ and about['macs'] > about['macs_flow']
+    assert (about['macs_flow'] > 0) == hasattr(net, 'spynet')
 
 
 @only_tiny
@@ -201,6 +221,23 @@ def apart(net, clip, **options):
 
 @pytest.mark.parametrize('segment', [1, 3])
 def test_it_streams_as_in_one_pass(net, pairs, segment): assert apart(net, pairs[0].lq(), segment=segment) <= 1
+
+
+@only_edvr
+def test_it_holds_a_window_and_no_more(net, pairs, monkeypatch):
+    seen = []
+    look = EDVR.features
+    monkeypatch.setattr(EDVR, 'features', lambda self, frame: seen.append(1) or look(self, frame))
+    frames = upscale(net, pairs[0].lq())
+    next(frames)
+    assert len(seen) == net.window
+    assert len([*frames]) + 1 == len(seen) == len(pairs[0].lq())
+
+
+@only_edvr
+def test_its_windows_have_no_other_side_to_look_at(net, pairs):
+    with pytest.raises(InputError, match='leave it out'): upscale(net, pairs[0].lq(), look_ahead=4)
+    with pytest.raises(InputError, match='cannot be cut into tiles'): next(upscale(net, pairs[0].lq(), tile=16))
 
 
 @only_real

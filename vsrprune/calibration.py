@@ -44,7 +44,8 @@ def patches(x:torch.Tensor|tuple, # (b, c, h, w): what the layer reads; of a def
            )->torch.Tensor:       # (n, c*kh*kw), in the order of its weights
     "What a convolution multiplies with its weights at some places"
     if isinstance(conv, DeformableConv):
-        return torch.stack([outputs_at(tap, places) for tap in conv.taps(*x)], 2).flatten(1)
+        rows = [outputs_at(found, places).unflatten(1, (conv.in_channels, -1)) for found in conv.read(*x)]
+        return torch.stack(rows, 2).flatten(1)
     (kh, kw), (sh, sw), (ph, pw) = conv.kernel_size, conv.stride, conv.padding
     windows = F.pad(x, (pw, pw, ph, ph)).unfold(2, kh, sh).unfold(3, kw, sw)      # a view, (b, c, h, w, kh, kw)
     h, w = windows.shape[2:4]
@@ -199,7 +200,7 @@ class NormalEquations:
         self.xx, self.xr, self.error, self.energy = 0, 0, 0, 0
 
     def add(self,
-            x:torch.Tensor,         # (b, c, h, w): what the convolution reads
+            x:torch.Tensor|tuple,   # what the convolution reads, as for `patches`
             target:torch.Tensor,    # (n, filters): what it should write
             places:torch.Tensor,    # (n,) where, as for `patches`
            ):

@@ -6,8 +6,6 @@
 __all__ = ['DeformableConv']
 
 # %% ../nbs/14_deformable.ipynb #deform03
-from itertools import product
-
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -15,27 +13,30 @@ from torch import nn
 from .files import InputError
 
 # %% ../nbs/14_deformable.ipynb #deform06
-def _grid(offsets, size, start, step):
-    "A grid for `grid_sample` from offsets (n, 2, h, w) in pixels, y before x, and where a tap begins and how it steps"
-    def places(axis): return torch.arange(offsets.shape[2 + axis], dtype=offsets.dtype, device=offsets.device)
-    y = start[0] + step[0]*places(0)[:, None] + offsets[:, 0]
-    x = start[1] + step[1]*places(1) + offsets[:, 1]
+def _grid(offsets, size, start, stride, dilation):
+    """A grid for `grid_sample` of a row of taps, from offsets (n, taps, 2, h, w) in pixels, y before x;
+    `start` is where the first tap reads for the first place"""
+    def count(dim): return torch.arange(offsets.shape[dim], dtype=offsets.dtype, device=offsets.device)
+    y = start[0] + stride[0]*count(3)[:, None] + offsets[:, :, 0]
+    x = start[1] + dilation*count(1)[:, None, None] + stride[1]*count(4) + offsets[:, :, 1]
     # corners are not aligned: a side of one pixel has an outside too
-    return torch.stack([(2*x + 1)/size[1] - 1, (2*y + 1)/size[0] - 1], -1)
+    return torch.stack([(2*x + 1)/size[1] - 1, (2*y + 1)/size[0] - 1], -1).flatten(1, 2)
 
-def _look_up(x, offsets, mask, start, step):
-    "What one tap reads, (b, c, h, w): offsets (b, groups, 2, h, w) in float32 or more, mask (b, groups, h, w)"
-    b, groups, _, *size = offsets.shape
+def _look_up(x, offsets, mask, start, stride, dilation):
+    """What a row of taps reads, (b, c*taps, h, w): offsets (b, groups, taps, 2, h, w) in float32 or more,
+    mask (b, groups, taps, h, w)"""
+    b, groups, taps, _, *size = offsets.shape
     images = x.reshape(b*groups, -1, *x.shape[2:]).to(offsets.dtype)
-    grid = _grid(offsets.flatten(0, 1), x.shape[2:], start, step)
+    grid = _grid(offsets.flatten(0, 1), x.shape[2:], start, stride, dilation)
     found = F.grid_sample(images, grid, padding_mode='zeros', align_corners=False)
-    return (found*mask.reshape(b*groups, 1, *size)).view(b, -1, *size).to(x.dtype)
+    found = found*mask.reshape(b*groups, 1, -1, size[1])
+    return found.view(b, -1, *size).to(x.dtype)
 
 # %% ../nbs/14_deformable.ipynb #deform31
 def _at_least_float32(x): return x.to(torch.promote_types(x.dtype, torch.float32))
 
-def _by_tap(conv, x, offsets, mask):
-    "Offsets (b, groups, taps, 2, h', w') in float32 or more, and the mask (b, groups, taps, h', w')"
+def _by_row(conv, x, offsets, mask):
+    "Offsets (b, groups, *kernel, 2, h', w') in float32 or more, and the mask (b, groups, *kernel, h', w')"
     sides = zip(x.shape[2:], conv.kernel_size, conv.stride, conv.padding, conv.dilation)
     size = tuple((side + 2*pad - dilation*(k - 1) - 1)//stride + 1 for side, k, stride, pad, dilation in sides)
     groups, taps = conv.deformable_groups, conv.kernel_size[0]*conv.kernel_size[1]
@@ -43,7 +44,8 @@ def _by_tap(conv, x, offsets, mask):
     if (offsets.shape, mask.shape) != wanted:
         raise InputError(f'DeformableConv: offsets of shape {tuple(offsets.shape)} and a mask of {tuple(mask.shape)} '
                          f'do not fit features of {tuple(x.shape)}; they must be {wanted[0]} and {wanted[1]}.')
-    return _at_least_float32(offsets).unflatten(1, (groups, taps, 2)), mask.unflatten(1, (groups, taps))
+    by_row = groups, *conv.kernel_size
+    return _at_least_float32(offsets).unflatten(1, (*by_row, 2)), mask.unflatten(1, by_row)
 
 # %% ../nbs/14_deformable.ipynb #deform08
 class DeformableConv(nn.Conv2d):
@@ -62,12 +64,13 @@ class DeformableConv(nn.Conv2d):
                              f'{deformable_groups} deformable groups.')
         self.deformable_groups = deformable_groups
 
-    def taps(self, x, offsets, mask):
-        "What each tap reads, (b, c, h', w') one after the other in the order of the weights; arguments as of `forward`"
-        offsets, mask = _by_tap(self, x, offsets, mask)
-        for k, at in enumerate(product(*map(range, self.kernel_size))):
-            start = [dilation*i - pad for dilation, i, pad in zip(self.dilation, at, self.padding)]
-            yield _look_up(x, offsets[:, :, k], mask[:, :, k], start, self.stride)
+    def read(self, x, offsets, mask):
+        """What each row of the kernel reads, (b, c*taps, h', w') one after the other, taps of a channel together;
+        arguments as of `forward`"""
+        offsets, mask = _by_row(self, x, offsets, mask)
+        for i in range(self.kernel_size[0]):
+            start = self.dilation[0]*i - self.padding[0], -self.padding[1]
+            yield _look_up(x, offsets[:, :, i], mask[:, :, i], start, self.stride, self.dilation[1])
 
     def forward(self,
                 x:torch.Tensor,         # (b, c, h, w), any float dtype
@@ -76,8 +79,8 @@ class DeformableConv(nn.Conv2d):
                )->torch.Tensor:         # (b, filters, h', w'), of the size and dtype that a convolution would return
         "Look up and convolve, zeros outside; `InputError` where shapes do not fit"
         out = 0
-        for tap, weight in zip(self.taps(x, offsets, mask), self.weight.flatten(2).unbind(2)):
-            part = F.conv2d(tap, weight[..., None, None])
+        for found, weights in zip(self.read(x, offsets, mask), self.weight.unbind(2)):
+            part = F.conv2d(found, weights.flatten(1)[..., None, None])
             out = out + _at_least_float32(part)      # in half precision a sum of many taps would lose digits
         if self.bias is not None: out = out + self.bias.view(-1, 1, 1)
         return out.to(part.dtype)

@@ -261,7 +261,8 @@ def _residual(plan): return nn.Sequential(*[ResidualBlock(plan.stream, inner) fo
 class EDVR(WindowNetwork):
     "EDVR (Wang et al., CVPRW 2019) of any widths: (b, t, 3, h, w) RGB in [0, 1] to (b, t, 3, 4h, 4w)"
     Plan = EDVRPlan
-    parts = {r'conv_first|fusion|fusion\.feat_fusion': 'stream', r'upconv\d|conv_hr': 'tail',
+    # the stream of the reconstruction begins with the layer of it that runs first
+    parts = {r'conv_first|fusion|fusion\.spatial_attn5': 'stream', r'upconv\d|conv_hr': 'tail',
              r'(feature_extraction|reconstruction)\..+|conv_l\d_\d|pcd_align\..+|fusion\.\w+': 'inner'}
 
     def __init__(self, plan:EDVRPlan|dict|None=None):   # widths; default the published EDVR-M

@@ -639,7 +639,7 @@ def provenance(path:str|Path)->dict:
     return json.loads(header(path).provenance)
 
 # %% ../nbs/18_checkpoints.ipynb #b6dd2713
-def export(model:RecurrentNetwork,
+def export(model:PlannedNetwork,
            path:str|Path,       # .pth
            layout:Layout,
           )->Path:

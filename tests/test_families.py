@@ -56,7 +56,7 @@ def real():
 def plusplus():
     "A BasicVSR++ whose offsets and masks differ from place to place"
     torch.manual_seed(0)
-    plan = PlusPlan.dense(8, 1, tail=8, deformable_groups=4, ends=1, flow=((4, 4, 4, 4),)*6)
+    plan = PlusPlan.dense(8, 1, tail=8, deformable_groups=2, ends=1, flow=((3, 3, 3, 3),)*6)
     net = BasicVSRPlusPlus(plan).eval().requires_grad_(False)
     for name, p in net.named_parameters():
         if name.endswith('bias'): p.uniform_(-0.05, 0.05)
@@ -90,6 +90,12 @@ def pairs(): return stills()[:3]
 
 @pytest.fixture(scope='module')
 def clips(pairs): return calibration_clips(pairs, 2, 3, 32)
+
+
+@pytest.fixture
+def few(net, clips):
+    "Clips to repair on; where there is no way of its own, each layer takes a pass of the whole network"
+    return clips if len(net.trunks) <= 2 else tuple(side[:1, :2] for side in clips)
 
 
 @pytest.fixture
@@ -137,12 +143,12 @@ def test_removing_filters_is_zeroing_them(net, clips):
 
 @pytest.mark.parametrize('net, criterion', [('tiny', 'l1'), ('tiny', 'reconstruction'), ('real', 'l1'),
                                             ('plusplus', 'l1'), ('edvr', 'l1')], indirect=['net'])
-def test_filters_are_pruned_and_repaired(net, clips, criterion):
-    plain, repaired = (prune_filters(net, target='macs=0.55', criterion=criterion, clips=clips, repair=repaired)[0]
+def test_filters_are_pruned_and_repaired(net, few, criterion):
+    plain, repaired = (prune_filters(net, target='macs=0.55', criterion=criterion, clips=few, repair=repaired)[0]
                        for repaired in (False, True))
     assert plain.plan == repaired.plan
     assert 0.35 < cost.macs(plain, (64, 96)).network/cost.macs(net, (64, 96)).network < 0.6
-    assert lost(repaired, net, clips) < lost(plain, net, clips)
+    assert lost(repaired, net, few) < lost(plain, net, few)
 
 
 @only_tiny
@@ -151,13 +157,13 @@ def test_only_one_part_is_pruned(net):
     assert small.plan == TinyPlan(inner=5)
 
 
-def test_weights_are_pruned_and_repaired(net, clips):
+def test_weights_are_pruned_and_repaired(net, few):
     small = type(net)(net.plan).eval()
     small.load_state_dict(net.state_dict())
     masks = prune_weights(small, 0.5)
-    repaired, _ = repair_weights(small, net, masks, clips[0])
+    repaired, _ = repair_weights(small, net, masks, few[0])
     assert sparsity(small) == pytest.approx(0.5, abs=0.01) == sparsity(repaired)
-    assert lost(repaired, net, clips) < lost(small, net, clips)
+    assert lost(repaired, net, few) < lost(small, net, few)
 
 
 def test_it_is_finetuned_with_a_teacher(net, pairs):
@@ -220,7 +226,7 @@ def apart(net, clip, **options):
 
 
 @pytest.mark.parametrize('segment', [1, 3])
-def test_it_streams_as_in_one_pass(net, pairs, segment): assert apart(net, pairs[0].lq(), segment=segment) <= 1
+def test_it_streams_as_in_one_pass(net, pairs, segment): assert apart(net, pairs[0].lq()[:5], segment=segment) <= 1
 
 
 @only_edvr
@@ -263,7 +269,7 @@ def test_a_video_is_upscaled_by_its_file(net, file, pairs, tmp_path):
 
 def test_it_is_scored(net, pairs):
     methods = fast_restore(net), lambda lq: restore(net, lq)
-    scores = [evaluate(method, pairs, 'stills', temporal=False).psnr for method in methods]
+    scores = [evaluate(method, pairs[:1], 'stills', temporal=False).psnr for method in methods]
     assert scores[0] == pytest.approx(scores[1], abs=0.01)
 
 

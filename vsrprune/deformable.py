@@ -26,6 +26,7 @@ def _look_up(x, offsets, mask, start, stride, dilation):
     """What a row of taps reads, (b, c*taps, h, w): offsets (b, groups, taps, 2, h, w) in float32 or more,
     mask (b, groups, taps, h, w)"""
     b, groups, taps, _, *size = offsets.shape
+    if x.is_meta: return x.new_empty(b, x.shape[1]*taps, *size)      # as `warp` does
     images = x.reshape(b*groups, -1, *x.shape[2:]).to(offsets.dtype)
     grid = _grid(offsets.flatten(0, 1), x.shape[2:], start, stride, dilation)
     found = F.grid_sample(images, grid, padding_mode='zeros', align_corners=False)

@@ -651,7 +651,8 @@ def export(model:PlannedNetwork,
         raise InputError(f"{path}: BasicSR's code builds no {type(model).__name__}; use the layout mmagic.")
     buildable = plan.even(**plan.PUBLISHED)
     if model.window and layout == 'mmagic':
-        raise InputError(f"{path}: an {type(model).__name__} is not written in MMagic's layout; use the layout basicsr.")
+        raise InputError(f"{path}: an {type(model).__name__} is not written in MMagic's layout; "
+                         'use the layout basicsr.')
     if odd := [name for name in type(plan).model_fields if getattr(plan, name) != getattr(buildable, name)]:
         raise InputError(f'{path}: not exported: the code of BasicSR and MMagic builds even widths with a tail of 64 '
                          f"and the published SPyNet only, and '{odd[0]}' of this network differs; "

@@ -23,7 +23,7 @@ from .checkpoints import load_network, sha256
 from .fast import in_one_pass
 from .files import InputError, check_output, check_replaceable, replacing
 
-from .networks import FAMILIES, RecurrentNetwork
+from .networks import FAMILIES, PlannedNetwork, RecurrentNetwork, extended
 
 # %% ../nbs/34_export.ipynb #a2b7b515
 class _Flow(nn.Module):
@@ -58,12 +58,21 @@ class _Upsample(nn.Module):
 
     def forward(self, frame, *states): return self.model.upsample(frame, *states)
 
+class _Restore(nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, *frames):
+        return self.model.fuse(frames[len(frames)//2], [self.model.features(frame) for frame in frames])
+
 # %% ../nbs/34_export.ipynb #graphs01
 def _graph_of(trunk)->str: return trunk.removesuffix('_trunk')
 
-def graphs(model:RecurrentNetwork)->dict[str, tuple[nn.Module, dict[str, int]]]:
+def graphs(model:PlannedNetwork)->dict[str, tuple[nn.Module, dict[str, int]]]:
     """By name: what is computed, and the channels of each input (1, channels, h, w) by name.
     At the first frame of a direction, state and flow are zero"""
+    if model.window: return dict(restore=(_Restore(model), {f'frame{i}': 3 for i in range(model.window)}))
     found = dict(clean=(_Clean(model), dict(frame=3))) if model.cleans else {}
     found |= dict(flow=(_Flow(model), dict(first=3, second=3)))
     shown = {}
@@ -94,14 +103,22 @@ def _quietly():
             yield
     finally: logger.setLevel(level)
 
-def programs(model:RecurrentNetwork)->dict[str, torch.export.ExportedProgram]:
-    "The graphs by `torch.export`, for frames of any size from 33 x 33 on"
-    h, w = (torch.export.Dim(name, min=LEAST, max=2**14) for name in 'hw')
+def _least(network)->int: return -(-LEAST//network.multiple)*network.multiple
+
+def _any(name, network):
+    "A side of a frame: any number of pixels, or any multiple of what the network needs"
+    if network.multiple == 1: return torch.export.Dim(name, min=LEAST, max=2**14)
+    return network.multiple*torch.export.Dim(name, min=_least(network)//network.multiple, max=2**14//network.multiple)
+
+def programs(model:PlannedNetwork)->dict[str, torch.export.ExportedProgram]:
+    "The graphs by `torch.export`, for frames of any size from 33 x 33 on, of multiples where the network needs them"
+    h, w = (_any(name, model) for name in 'hw')
     found = {}
     with torch.no_grad(), _quietly():
         for name, (module, channels) in graphs(model).items():
             sizes = [{2: h, 3: w}]*len(channels)
             example = _example(channels, 40, 56)
+            if isinstance(module, _Restore): sizes = [tuple(sizes)]
             if isinstance(module, (_Step, _Upsample)): sizes = [sizes[0], tuple(sizes[1:])]      # all but the first in one
             found[name] = torch.export.export(module.eval(), example, dynamic_shapes=tuple(sizes), strict=False)
     return found
@@ -138,7 +155,7 @@ def _run_session(session, names, given)->np.ndarray:
 def difference(path:Path, module:nn.Module, channels:dict[str, int])->float:
     "The largest difference between ONNX Runtime and torch, over two sizes; flows are in pixels"
     session, apart = _session(path), 0.
-    for size in ((LEAST, 70), (64, 96)):
+    for size in ((36, 72), (64, 96)) if isinstance(module, _Restore) else ((LEAST, 70), (64, 96)):
         given = _example(channels, *size)
         with torch.no_grad(): want = module(*given).numpy()
         apart = max(apart, float(np.abs(_run_session(session, channels, given) - want).max()))
@@ -166,7 +183,8 @@ def _check_export(model, folder, form, force):
     if form == 'onnx': _packages('onnx', 'onnxscript', 'onnxruntime')
 
 # %% ../nbs/34_export.ipynb #writegr1
-_OUTPUTS = dict(clean='clean_frame', flow='flow_out', upsample='restored')      # all others: state_out
+# all others: state_out
+_OUTPUTS = dict(clean='clean_frame', flow='flow_out', upsample='restored', restore='restored')
 
 def _tolerance(name)->float:
     # random frames have no motion: their flows are long, and rounding grows with length
@@ -181,8 +199,8 @@ def _write_graph(name, module, channels, program, path, form)->float:
     return difference(path, module, channels)
 
 def _about(network, sha, form)->dict:
-    about = dict(format=form, network=type(network).__name__, scale=4, least=LEAST,
-                 plan=network.plan.model_dump(mode='json'), graphs={})
+    about = dict(format=form, network=type(network).__name__, scale=4, least=_least(network), multiple=network.multiple,
+                 window=network.window, plan=network.plan.model_dump(mode='json'), graphs={})
     about['from'] = sha
     if form == 'onnx': about['opset'] = OPSET
     return about
@@ -230,7 +248,8 @@ class OnnxVSR:
         self.sessions = {name: _session(folder/graph['file'], threads) for name, graph in self.about['graphs'].items()}
         # folders of earlier versions do not say which network they hold
         kind = FAMILIES.get(self.about.get('network'), RecurrentNetwork)
-        self.trunks, self.reads, self.shown, self.window = kind.trunks, kind.reads, kind.shown, kind.window
+        for name in ('trunks', 'reads', 'shown'): setattr(self, name, getattr(kind, name, None))
+        self.window, self.multiple = self.about.get('window'), self.about.get('multiple', 1)
 
     def _run(self, name, *given):
         return torch.from_numpy(_run_session(self.sessions[name], self.about['graphs'][name]['inputs'], given))
@@ -238,6 +257,12 @@ class OnnxVSR:
     def clean(self, frame): return self._run('clean', frame) if 'clean' in self.sessions else frame
     def flow(self, first, second): return self._run('flow', first, second)
     def upsample(self, frame, *states): return self._run('upsample', frame, *states)
+    def features(self, frame): return extended(frame, self.multiple),
+
+    def fuse(self, frame, window):
+        "A frame and its window, from `features`, to its restoration"
+        restored = self._run('restore', *[known for known, in window])
+        return restored[..., :4*frame.shape[2], :4*frame.shape[3]]
 
     def step(self, trunk, frame, state=None, flow=None, earlier=()):
         before = (state, flow) if state is not None else self._zeros(trunk, frame.shape[-2:])

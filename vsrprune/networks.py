@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TRUNKS', 'PARTS', 'FAMILIES', 'in_flow', 'has_bfloat16', 'family', 'NetworkPlan', 'walk', 'in_all_passes',
-           'PlannedNetwork', 'RecurrentNetwork', 'window_at', 'in_windows', 'WindowNetwork', 'to_tensor', 'to_frames',
-           'restore']
+           'PlannedNetwork', 'RecurrentNetwork', 'window_at', 'in_windows', 'extended', 'WindowNetwork', 'to_tensor',
+           'to_frames', 'restore']
 
 # %% ../nbs/11_networks.ipynb #18be1c55
 import re
@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from .files import Document, InputError
@@ -139,6 +140,7 @@ class PlannedNetwork(nn.Module):
     state_layers: dict[str, str] = {}    # by trunk, the layer whose filters are the channels of the state
     cleans = False                       # whether frames are cleaned first, by a method `clean`
     window: int|None = None              # frames of a window, where frames are restored from windows
+    multiple = 1                         # of which both sides of a frame are extended to one, see `extended`
 
     def __init__(self, plan): super().__init__()
 
@@ -240,6 +242,13 @@ def in_windows(network,           # has `window`, `features` and `fuse`
         yield network.fuse(read(i), [known[j] for j in wanted])
         oldest = i + 2 - network.window      # that the next windows may need, at the end of the clip
         known = {j: maps for j, maps in known.items() if j >= oldest}
+
+def extended(frame:torch.Tensor,     # (b, c, h, w)
+             multiple:int,           # of this both sides will be
+            )->torch.Tensor:
+    "A frame reflected beyond its right and lower edge, or repeated where it is too small for that"
+    h, w = frame.shape[-2:]
+    return F.pad(frame, (0, -w % multiple, 0, -h % multiple), 'reflect' if min(h, w) >= multiple else 'replicate')
 
 class WindowNetwork(PlannedNetwork):
     "A network that restores each frame from a window: (b, t, 3, h, w) to (b, t, 3, 4h, 4w); a family derives from it"

@@ -46,8 +46,7 @@ from .realbasicvsr import RealBasicVSR
 RENAMES = (
     (r'pcd_alignment\.', 'pcd_align.'),                                             # EDVR's
     (r'feat_l(\d)_conv(\d)\.conv\.', r'conv_l\1_\2.'),
-    (r'((?:offset_conv\d|feat_conv)\.l\d|cas_offset_conv\d)\.conv\.', r'\1.'),
-    (r'(feat_fusion|spatial_attn(?:[1-4]|_l\d|_add1))\.conv\.', r'\1.'),
+    (r'(cas_offset_conv\d|_conv\d?\.l\d|feat_fusion|spatial_attn(?:[1-4]|_l\d|_add1))\.conv\.', r'\1.'),
     (r'(dcn_pack\.l\d|cas_dcnpack)\.(weight|bias)$', r'\1.conv.\2'),
     (r'^image_cleaning\.0\.main\.0\.', 'cleaning.first.'),                          # RealBasicVSR's
     (r'^image_cleaning\.0\.main\.2\.', 'cleaning.blocks.'),

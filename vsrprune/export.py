@@ -119,7 +119,8 @@ def programs(model:PlannedNetwork)->dict[str, torch.export.ExportedProgram]:
             sizes = [{2: h, 3: w}]*len(channels)
             example = _example(channels, 40, 56)
             if isinstance(module, _Restore): sizes = [tuple(sizes)]
-            if isinstance(module, (_Step, _Upsample)): sizes = [sizes[0], tuple(sizes[1:])]      # all but the first in one
+            # a step and the tail take all but the first in one argument
+            if len(sizes) > 1 and isinstance(module, (_Step, _Upsample)): sizes = [sizes[0], tuple(sizes[1:])]
             found[name] = torch.export.export(module.eval(), example, dynamic_shapes=tuple(sizes), strict=False)
     return found
 

@@ -43,26 +43,11 @@ class Group:
         return [c*self.unit + k for c in channels for k in range(self.unit)]
 
 # %% ../nbs/22_groups.ipynb #9d596974
-def _with_gradient(x):
-    "The same values, in a tensor that autograd records"
-    if x.requires_grad: return x
-    return x + x.new_zeros(()).requires_grad_()
-
-class _TraceCalls(TorchFunctionMode):
-    "While a network is traced: detach grids and the like and collect them; note the sizes of concatenated parts"
+class _KeptMaps(TorchFunctionMode):
+    "While a network is traced: detach what must stay as it is, such as the grids of warps, and collect it"
     def __init__(self):
         super().__init__()
-        self.grids = []      # and the like: what must stay as it is, still attached
-        self.sizes = {}      # channels of each concatenated part, by autograd node
-        self.parts = {}      # and the parts themselves
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        if function is F.grid_sample: return self._grid_sample(*args, **kwargs)
-        if function in (torch.cat, torch.concat): return self._cat(*args, **kwargs)
-        if function is torch.Tensor.split: return self._split(*args, **kwargs)
-        if function in (torch.sum, torch.Tensor.sum): return self._sum(*args, **kwargs)
-        return function(*args, **kwargs)
+        self.grids = []      # and the like, still attached
 
     def _grid_sample(self, x, grid, **options):
         if grid.requires_grad: self.grids.append(grid)
@@ -83,6 +68,27 @@ class _TraceCalls(TorchFunctionMode):
         "A hook: what a flow is used for beyond warping is no reading of its channels either"
         self.grids.append(flow)
         return flow.detach()
+
+# %% ../nbs/22_groups.ipynb #tracecl2
+def _with_gradient(x):
+    "The same values, in a tensor that autograd records"
+    if x.requires_grad: return x
+    return x + x.new_zeros(()).requires_grad_()
+
+class _TraceCalls(_KeptMaps):
+    "Likewise; and note the sizes of concatenated parts"
+    def __init__(self):
+        super().__init__()
+        self.sizes = {}      # channels of each concatenated part, by autograd node
+        self.parts = {}      # and the parts themselves
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if function is F.grid_sample: return self._grid_sample(*args, **kwargs)
+        if function in (torch.cat, torch.concat): return self._cat(*args, **kwargs)
+        if function is torch.Tensor.split: return self._split(*args, **kwargs)
+        if function in (torch.sum, torch.Tensor.sum): return self._sum(*args, **kwargs)
+        return function(*args, **kwargs)
 
     def _cat(self, tensors, dim=0):
         along_channels = tensors[0].ndim == 4 and dim in (1, -3)

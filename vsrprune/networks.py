@@ -243,6 +243,7 @@ def in_windows(network,           # has `window`, `features` and `fuse`
         oldest = i + 2 - network.window      # that the next windows may need, at the end of the clip
         known = {j: maps for j, maps in known.items() if j >= oldest}
 
+# %% ../nbs/11_networks.ipynb #window10
 def extended(frame:torch.Tensor,     # (b, c, h, w)
              multiple:int,           # of this both sides will be
             )->torch.Tensor:

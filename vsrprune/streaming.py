@@ -412,22 +412,6 @@ def _check_whole(name, n, least):
     if not isinstance(n, int) or isinstance(n, bool) or n < least:
         raise InputError(f'upscale: {name} is a whole number, at least {least}, got {n!r}.')
 
-def _check_look_ahead(model, frames):
-    "`InputError` for what is no number of frames, and for a network that never looks beyond a window"
-    _check_whole('look_ahead', frames, 0)
-    if model.window:
-        raise InputError(f'upscale: a {type(model).__name__} looks at windows of {model.window} frames whatever '
-                         'look_ahead says; leave it out.')
-    if not _is_plain(model):
-        raise InputError(f'upscale: a {type(model).__name__} goes back and forth through a scene more than once, so it '
-                         'cannot look just a few frames ahead; leave out look_ahead.')
-
-def _is_plain(model)->bool:
-    "Whether a network has one backward trunk and one forward trunk that do not read each other"
-    return model.trunks == RecurrentNetwork.trunks and not model.reads
-
-
-
 def _check_size(size, source):
     "`InputError` for a size of output frames that the network cannot give; `source` is that of its frames, (h, w)"
     if all(isinstance(n, int) and 1 <= n <= 4*m for n, m in zip(size, source)): return
@@ -445,6 +429,21 @@ def _scene_starts(clip, cuts)->list[int]:
 def _check_dtype(dtype):
     if dtype in DTYPES.values(): return
     raise InputError(f"upscale: dtype is one of {', '.join(DTYPES)}, got {dtype}.")
+
+# %% ../nbs/33_streaming.ipynb #upcheck2
+def _check_look_ahead(model, frames):
+    "`InputError` for what is no number of frames, and for a network that never looks beyond a window"
+    _check_whole('look_ahead', frames, 0)
+    if model.window:
+        raise InputError(f'upscale: a {type(model).__name__} looks at windows of {model.window} frames whatever '
+                         'look_ahead says; leave it out.')
+    if not _is_plain(model):
+        raise InputError(f'upscale: a {type(model).__name__} goes back and forth through a scene more than once, so it '
+                         'cannot look just a few frames ahead; leave out look_ahead.')
+
+def _is_plain(model)->bool:
+    "Whether a network has one backward trunk and one forward trunk that do not read each other"
+    return model.trunks == RecurrentNetwork.trunks and not model.reads
 
 # %% ../nbs/33_streaming.ipynb #upscale1
 def upscale(model:PlannedNetwork,             # copied; runs where it is

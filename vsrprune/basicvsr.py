@@ -46,9 +46,7 @@ class Plan(NetworkPlan):
     upconv2: Width = 64                     # likewise
     hr: Width = 64
     flow: FlowWidths = SPYNET_WIDTHS        # inner widths of SPyNet's levels, coarsest first
-
-    # what the published code does not let one choose, options of `dense`
-    PUBLISHED: ClassVar[dict] = dict(tail=64, flow=SPYNET_WIDTHS)
+    PUBLISHED: ClassVar[dict] = dict(tail=64, flow=SPYNET_WIDTHS)      # options of `dense` fixed in published code
 
     @classmethod
     def dense(cls,

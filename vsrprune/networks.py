@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TRUNKS', 'PARTS', 'FAMILIES', 'in_flow', 'has_bfloat16', 'family', 'NetworkPlan', 'walk', 'in_all_passes',
-           'PlannedNetwork', 'RecurrentNetwork', 'window_at', 'in_windows', 'extended', 'WindowNetwork', 'to_tensor',
-           'to_frames', 'restore']
+           'PlannedNetwork', 'FlowNetwork', 'RecurrentNetwork', 'window_at', 'in_windows', 'extended', 'WindowNetwork',
+           'to_tensor', 'to_frames', 'restore']
 
 # %% ../nbs/11_networks.ipynb #18be1c55
 import re
@@ -166,11 +166,8 @@ class PlannedNetwork(nn.Module):
         return self.get_submodule(self.state_layers[trunk]).out_channels
 
 # %% ../nbs/11_networks.ipynb #4889dab0
-class RecurrentNetwork(PlannedNetwork):
-    "A recurrent network: (b, t, 3, h, w) RGB in [0, 1] to (b, t, 3, 4h, 4w); a family derives from it"
-    trunks = dict(zip(TRUNKS, ('backward', 'forward')))     # in their order, each with its direction
-    reads: dict[str, tuple[str, ...]] = {}                  # by trunk, earlier ones that it reads as well
-
+class FlowNetwork(PlannedNetwork):
+    "A network that looks for flows between frames, which it may clean first; `spynet` finds them"
     def clean(self, frames):
         "What all else sees of frames (b, 3, h, w), each on its own; frames themselves where a family does not clean"
         return frames
@@ -178,6 +175,20 @@ class RecurrentNetwork(PlannedNetwork):
     def cleaned(self, x):
         "A clip (b, t, 3, h, w) of clean frames"
         return _cleaned(self, x) if self.cleans else x
+
+    def flow(self, first, second):
+        "Flow from one batch of frames (b, 3, h, w) to another: (b, 2, h, w), pixels"
+        return self.spynet(first, second)
+
+    def flows(self, x):
+        "Flows of a clean clip (b, t, 3, h, w): to the next frame and to the previous one, each (b, t-1, 2, h, w)"
+        return _neighbour_flows(self.flow, x)
+
+# %% ../nbs/11_networks.ipynb #recurnet
+class RecurrentNetwork(FlowNetwork):
+    "A recurrent network: (b, t, 3, h, w) RGB in [0, 1] to (b, t, 3, 4h, 4w); a family derives from it"
+    trunks = dict(zip(TRUNKS, ('backward', 'forward')))     # in their order, each with its direction
+    reads: dict[str, tuple[str, ...]] = {}                  # by trunk, earlier ones that it reads as well
 
     @staticmethod
     def shown(trunk, state):
@@ -187,14 +198,6 @@ class RecurrentNetwork(PlannedNetwork):
     def upsample(self, frame, *states):
         "A frame, and what all trunks show of it, to its restoration (b, 3, 4h, 4w)"
         raise NotImplementedError
-
-    def flow(self, first, second):
-        "Flow from one batch of frames (b, 3, h, w) to another: (b, 2, h, w), pixels"
-        return self.spynet(first, second)
-
-    def flows(self, x):
-        "Flows of a clean clip (b, t, 3, h, w): to the next frame and to the previous one, each (b, t-1, 2, h, w)"
-        return _neighbour_flows(self.flow, x)
 
     def step(self, trunk, frame, state=None, flow=None, earlier=()):
         """The next state, from a frame (b, 3, h, w), the state before (`None` at first) and the flow to where it was;

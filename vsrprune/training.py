@@ -497,6 +497,10 @@ def _record_states(net, states, always)->list:
         return hook
     return [getattr(net, name).register_forward_pre_hook(recorder(name)) for name in states]
 
+def _stream_widths(network)->dict[str, int]:
+    "Channels of what trunks read of a state, by trunk"
+    return {name: network.get_submodule(layer).out_channels for name, layer in network.state_layers.items()}
+
 def _same_flow(one, other)->bool:
     "Whether the flow networks of two networks have the same parameters; none is like none"
     mine, theirs = ({name: p for name, p in net.named_parameters() if in_flow(name)} for net in (one, other))
@@ -522,17 +526,15 @@ class Teacher:
         self.dense, self.student = copy.deepcopy(dense).eval().requires_grad_(False), student
         self.left = {name: torch.as_tensor(list(channels)) for name, channels in left.items()}
         self.output, self.states = output, states
-        # states, by trunk
-        self.of_student, self.of_dense = ({name: [] for name in self.left} for _ in range(2))
+        self.of_student, self.of_dense = ({name: [] for name in self.left} for _ in range(2))      # states, by trunk
         self.same_flow = _same_flow(dense, student)
 
     @classmethod
     def of(cls, dense:RecurrentNetwork, student:RecurrentNetwork)->'Teacher':
         "Of a student of any widths; states are compared where streams are equally wide, else the channels are unknown"
-        def streams(net):
-            return {name: net.get_submodule(layer).out_channels for name, layer in net.state_layers.items()}
-        same = streams(dense) == streams(student)
-        return cls(dense, student, {name: range(width) for name, width in streams(dense).items()} if same else {})
+        widths = _stream_widths(dense)
+        same = widths == _stream_widths(student)
+        return cls(dense, student, {name: range(width) for name, width in widths.items()} if same else {})
 
     def __enter__(self):
         # a student that is only being scored is in eval mode, and not recorded

@@ -435,8 +435,8 @@ def _check_look_ahead(model, frames):
     "`InputError` for what is no number of frames, and for a network that never looks beyond a window"
     _check_whole('look_ahead', frames, 0)
     if model.window:
-        raise InputError(f'upscale: a {type(model).__name__} looks at windows of {model.window} frames whatever '
-                         'look_ahead says; leave it out.')
+        raise InputError(f'upscale: {type(model).__name__} looks at windows of {model.window} frames, and no farther '
+                         'ahead; leave look_ahead out.')
     if not _is_plain(model):
         raise InputError(f'upscale: a {type(model).__name__} goes back and forth through a scene more than once, so it '
                          'cannot look just a few frames ahead; leave out look_ahead.')

@@ -100,7 +100,7 @@ class PlusPlan(PlusWidths):
 RESIDUE = 10      # pixels by which an offset differs from its flow, at most
 
 class Alignment(nn.Module):
-    "Two states looked up where their flows, corrected, say: flow-guided deformable alignment (eq. 3 to 5)"
+    "Two states looked up where their flows, corrected, say: flow-guided deformable alignment (section 3)"
     def __init__(self, plan:BranchPlan, features:int, groups:int):
         super().__init__()
         if groups % 2: raise InputError(f'BasicVSRPlusPlus: deformable groups come in two halves, got {groups}.')

@@ -142,7 +142,7 @@ RELATIVES = (
     ('feat_extract.0.', 'BasicVSR++ for compressed video, whose frames keep their size', 'use a file that enlarges'),
     ('edvr.', 'IconVSR', USE_INSTEAD),
     ('backward_fusion', 'IconVSR', USE_INSTEAD),
-    ('predeblur', 'EDVR for deblurring, whose frames are large before', 'use a file that enlarges'),
+    ('predeblur', 'EDVR behind a network that deblurs', 'use a file without that, such as EDVR_L_x4_SR_REDS'),
     ('DBPN.', 'RBPN', USE_INSTEAD),
     ('rdb1', 'ESRGAN, a network for single images', USE_INSTEAD),
     ('relative_position_bias_table', 'a Swin transformer (VRT, SwinIR)', USE_INSTEAD),

@@ -1,4 +1,4 @@
-"""Other families of networks do what BasicVSR does: RealBasicVSR, and a toy architecture in
+"""Other families of networks do what BasicVSR does: RealBasicVSR, BasicVSR++, EDVR, and a toy architecture in
 tests/tiny_family.py, with no line of vsrprune changed for it"""
 import importlib.util
 
@@ -9,15 +9,17 @@ from tiny_family import TinyPlan, TinyVSR
 
 from vsrprune import checkpoints, cost
 from vsrprune.basicvsr import BasicVSR, Plan
+from vsrprune.basicvsrpp import BasicVSRPlusPlus, PlusPlan
 from vsrprune.calibration import calibration_clips
 from vsrprune.datasets import stills
+from vsrprune.edvr import EDVR, EDVRPlan
 from vsrprune.evaluation import evaluate_file, explain_file, fast_restore, plan_of, width_bars
 from vsrprune.export import OnnxVSR, export_file
 from vsrprune.fast import Fast
 from vsrprune.files import InputError
 from vsrprune.filters import prune_filters
 from vsrprune.frames import read_clip, write_clip
-from vsrprune.groups import groups, remove, zeroed
+from vsrprune.groups import fixed_layers, groups, remove, zeroed
 from vsrprune.metrics import evaluate
 from vsrprune.networks import FAMILIES, restore, to_tensor
 from vsrprune.realbasicvsr import RealBasicVSR, RealPlan
@@ -51,8 +53,31 @@ def real():
     return net
 
 
-MADE = dict(tiny=tiny(), real=real())
-only_tiny, only_real = (pytest.mark.parametrize('net', [name], indirect=True) for name in MADE)
+def plusplus():
+    "A BasicVSR++ whose offsets and masks differ from place to place"
+    torch.manual_seed(0)
+    plan = PlusPlan.dense(8, 1, tail=8, deformable_groups=2, ends=1, flow=((3, 3, 3, 3),)*6)
+    net = BasicVSRPlusPlus(plan).eval().requires_grad_(False)
+    for name, p in net.named_parameters():
+        if name.endswith('bias'): p.uniform_(-0.05, 0.05)
+        elif name.endswith('offset.6.weight'): p.normal_(0, 0.1)
+    return net
+
+
+def edvr():
+    "An EDVR whose offsets are some pixels long"
+    torch.manual_seed(0)
+    plan = EDVRPlan.dense(8, 1, 1, window=3, attention=False, deformable_groups=2, tail=8)
+    net = EDVR(plan).eval().requires_grad_(False)
+    for name, p in net.named_parameters():
+        if name.endswith('bias'): p.uniform_(-0.05, 0.05)
+        if 'conv_offset' in name: p.normal_(std=0.1)
+    return net
+
+
+MADE = dict(tiny=tiny(), real=real(), plusplus=plusplus(), edvr=edvr())
+only_tiny, only_real, only_plusplus, only_edvr = (pytest.mark.parametrize('net', [name], indirect=True)
+                                                  for name in MADE)
 
 
 @pytest.fixture(params=MADE)
@@ -65,6 +90,12 @@ def pairs(): return stills()[:3]
 
 @pytest.fixture(scope='module')
 def clips(pairs): return calibration_clips(pairs, 2, 3, 32)
+
+
+@pytest.fixture
+def few(net, clips):
+    "Clips to repair on; where there is no way of its own, each layer takes a pass of the whole network"
+    return clips if len(net.trunks) <= 2 else tuple(side[:1, :2] for side in clips)
 
 
 @pytest.fixture
@@ -92,19 +123,32 @@ def test_every_layer_but_the_last_of_each_stage_can_be_pruned(net):
     assert fixed == {'conv_last', 'cleaning.last'}
 
 
+@only_plusplus
+def test_what_deformable_groups_read_keeps_its_width(net):
+    branches = ('backward_1', 'forward_1', 'backward_2', 'forward_2')
+    fixed = {f'{name}.{layer}' for name in branches for layer in ('align.offset.6', 'align.conv', 'first',
+                                                                  'blocks.0.conv2')}
+    assert {name for name in fixed_layers(net) if 'spynet' not in name} == {'conv_last', *fixed}
+
+
+@only_edvr
+def test_what_is_looked_up_by_group_keeps_its_width(net):
+    assert {'conv_first', 'conv_l2_2', 'conv_l3_2', 'pcd_align.feat_conv.l1'} <= set(fixed_layers(net))
+
+
 def test_removing_filters_is_zeroing_them(net, clips):
     gone = {group.name: [0, group.width - 1] for group in groups(net)}
     assert difference(remove(net, gone)(clips[0]), zeroed(net, gone)(clips[0])) < 1e-5
 
 
-@pytest.mark.parametrize('net, criterion', [('tiny', 'l1'), ('tiny', 'reconstruction'), ('real', 'l1')],
-                         indirect=['net'])
-def test_filters_are_pruned_and_repaired(net, clips, criterion):
-    plain, repaired = (prune_filters(net, target='macs=0.55', criterion=criterion, clips=clips, repair=repaired)[0]
+@pytest.mark.parametrize('net, criterion', [('tiny', 'l1'), ('tiny', 'reconstruction'), ('real', 'l1'),
+                                            ('plusplus', 'l1'), ('edvr', 'l1')], indirect=['net'])
+def test_filters_are_pruned_and_repaired(net, few, criterion):
+    plain, repaired = (prune_filters(net, target='macs=0.55', criterion=criterion, clips=few, repair=repaired)[0]
                        for repaired in (False, True))
     assert plain.plan == repaired.plan
     assert 0.35 < cost.macs(plain, (64, 96)).network/cost.macs(net, (64, 96)).network < 0.6
-    assert lost(repaired, net, clips) < lost(plain, net, clips)
+    assert lost(repaired, net, few) < lost(plain, net, few)
 
 
 @only_tiny
@@ -113,13 +157,13 @@ def test_only_one_part_is_pruned(net):
     assert small.plan == TinyPlan(inner=5)
 
 
-def test_weights_are_pruned_and_repaired(net, clips):
+def test_weights_are_pruned_and_repaired(net, few):
     small = type(net)(net.plan).eval()
     small.load_state_dict(net.state_dict())
     masks = prune_weights(small, 0.5)
-    repaired, _ = repair_weights(small, net, masks, clips[0])
+    repaired, _ = repair_weights(small, net, masks, few[0])
     assert sparsity(small) == pytest.approx(0.5, abs=0.01) == sparsity(repaired)
-    assert lost(repaired, net, clips) < lost(small, net, clips)
+    assert lost(repaired, net, few) < lost(small, net, few)
 
 
 def test_it_is_finetuned_with_a_teacher(net, pairs):
@@ -131,7 +175,8 @@ def test_it_is_finetuned_with_a_teacher(net, pairs):
     recipe = teacher.recipe(finetuning_recipe(2, batch=1, frames=3, size=16))
     assert len(finetune(small, pairs, recipe, teacher=teacher, progress=False)) == 2
     learned = {name.split('.')[0] for name, p in small.named_parameters() if not torch.equal(p, before[name])}
-    assert 'spynet' not in learned and {'forward_trunk', *(['cleaning'] if net.cleans else [])} <= learned
+    expected = {*net.trunks, *(['cleaning'] if net.cleans else [])} if net.trunks else {'pcd_align', 'fusion'}
+    assert 'spynet' not in learned and expected <= learned
 
 
 def test_it_comes_back_from_its_file(net, file):
@@ -142,7 +187,8 @@ def test_it_comes_back_from_its_file(net, file):
 
 def test_its_file_is_explained(net, file):
     about = explain_file(file)
-    assert about['network'] == type(net).__name__ and about['macs'] > about['macs_flow'] > 0
+    assert about['network'] == type(net).__name__ and about['macs'] > about['macs_flow']
+    assert (about['macs_flow'] > 0) == hasattr(net, 'spynet')
 
 
 @only_tiny
@@ -180,7 +226,24 @@ def apart(net, clip, **options):
 
 
 @pytest.mark.parametrize('segment', [1, 3])
-def test_it_streams_as_in_one_pass(net, pairs, segment): assert apart(net, pairs[0].lq(), segment=segment) <= 1
+def test_it_streams_as_in_one_pass(net, pairs, segment): assert apart(net, pairs[0].lq()[:5], segment=segment) <= 1
+
+
+@only_edvr
+def test_it_holds_a_window_and_no_more(net, pairs, monkeypatch):
+    seen = []
+    look = EDVR.features
+    monkeypatch.setattr(EDVR, 'features', lambda self, frame: seen.append(1) or look(self, frame))
+    frames = upscale(net, pairs[0].lq())
+    next(frames)
+    assert len(seen) == net.window
+    assert len([*frames]) + 1 == len(seen) == len(pairs[0].lq())
+
+
+@only_edvr
+def test_its_windows_have_no_other_side_to_look_at(net, pairs):
+    with pytest.raises(InputError, match='leave look_ahead out'): upscale(net, pairs[0].lq(), look_ahead=4)
+    with pytest.raises(InputError, match='cannot be cut into tiles'): next(upscale(net, pairs[0].lq(), tile=16))
 
 
 @only_real
@@ -206,7 +269,7 @@ def test_a_video_is_upscaled_by_its_file(net, file, pairs, tmp_path):
 
 def test_it_is_scored(net, pairs):
     methods = fast_restore(net), lambda lq: restore(net, lq)
-    scores = [evaluate(method, pairs, 'stills', temporal=False).psnr for method in methods]
+    scores = [evaluate(method, pairs[:1], 'stills', temporal=False).psnr for method in methods]
     assert scores[0] == pytest.approx(scores[1], abs=0.01)
 
 

@@ -8,7 +8,7 @@ __all__ = ['Width', 'FlowWidths', 'TrunkPlan', 'trunk_plan', 'Plan', 'ResidualBl
 
 # %% ../nbs/12_basicvsr.ipynb #b90c94a5
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -46,6 +46,7 @@ class Plan(NetworkPlan):
     upconv2: Width = 64                     # likewise
     hr: Width = 64
     flow: FlowWidths = SPYNET_WIDTHS        # inner widths of SPyNet's levels, coarsest first
+    PUBLISHED: ClassVar[dict] = dict(tail=64, flow=SPYNET_WIDTHS)      # options of `dense` fixed in published code
 
     @classmethod
     def dense(cls,

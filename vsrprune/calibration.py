@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .datasets import Crops, Pair, cached_frames, evenly, middle, mirrored
+from .deformable import DeformableConv
 from .files import InputError
 
 # %% ../nbs/20_calibration.ipynb #a876309c
@@ -37,11 +38,14 @@ def calibration_clips(pairs:list[Pair],   # of the training side, never of a tes
     return Crops(pairs, size, frames, seed, sequence=2**16).batch(0, count)
 
 # %% ../nbs/20_calibration.ipynb #4abbdab4
-def patches(x:torch.Tensor,       # (b, c, h, w): what the layer reads
+def patches(x:torch.Tensor|tuple, # (b, c, h, w): what the layer reads; of a deformable one with offsets and mask
             conv:nn.Conv2d,       # padded with zeros, without groups and dilation
             places:torch.Tensor,  # (n,) positions of its output, counted through batch, rows and columns
            )->torch.Tensor:       # (n, c*kh*kw), in the order of its weights
     "What a convolution multiplies with its weights at some places"
+    if isinstance(conv, DeformableConv):
+        rows = [outputs_at(found, places).unflatten(1, (conv.in_channels, -1)) for found in conv.read(*x)]
+        return torch.stack(rows, 2).flatten(1)
     (kh, kw), (sh, sw), (ph, pw) = conv.kernel_size, conv.stride, conv.padding
     windows = F.pad(x, (pw, pw, ph, ph)).unfold(2, kh, sh).unfold(3, kw, sw)      # a view, (b, c, h, w, kh, kw)
     h, w = windows.shape[2:4]
@@ -97,7 +101,7 @@ class _LayerObserver:
         return self.calls
 
     def _hook(self, name):
-        def hook(conv, x, out): self._show(name, conv, x[0], out)
+        def hook(conv, x, out): self._show(name, conv, x if len(x) > 1 else x[0], out)
         return self.model.get_submodule(name).register_forward_hook(hook)
 
     def _show(self, name, conv, x, out):
@@ -196,12 +200,13 @@ class NormalEquations:
         self.xx, self.xr, self.error, self.energy = 0, 0, 0, 0
 
     def add(self,
-            x:torch.Tensor,         # (b, c, h, w): what the convolution reads
+            x:torch.Tensor|tuple,   # what the convolution reads, as for `patches`
             target:torch.Tensor,    # (n, filters): what it should write
             places:torch.Tensor,    # (n,) where, as for `patches`
            ):
         "Take more places in; products of so few places in float32, their sums in float64"
-        x, y = patches(x, self.conv, places), target.to(x)
+        x = patches(x, self.conv, places)
+        y = target.to(x)
         if self.conv.bias is not None: x = _with_one(x)
         rest = y - x @ self.weights.to(x)
         self.xx, self.xr = self.xx + (x.T @ x).double(), self.xr + (x.T @ rest).double()

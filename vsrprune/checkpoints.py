@@ -32,16 +32,22 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from .basicvsr import BasicVSR, FlowWidths, Plan
+from .basicvsrpp import BasicVSRPlusPlus
 from .catalogue import CATALOGUE, resolve
 from .catalogue import sha256 as file_sha256
+from .edvr import EDVR
 from .files import Document, InputError, check_output, replacing
 from .flow import LEVELS, SPYNET_WIDTHS, SPyNet, spynet_widths
-from .networks import FAMILIES, RecurrentNetwork
+from .networks import FAMILIES, PlannedNetwork
 from .realbasicvsr import RealBasicVSR
 
 # %% ../nbs/18_checkpoints.ipynb #afbc33ba
 # (a pattern of their names, ours), applied in this order
 RENAMES = (
+    (r'pcd_alignment\.', 'pcd_align.'),                                             # EDVR's
+    (r'feat_l(\d)_conv(\d)\.conv\.', r'conv_l\1_\2.'),
+    (r'(cas_offset_conv\d|_conv\d?\.l\d|feat_fusion|spatial_attn(?:[1-4]|_l\d|_add1))\.conv\.', r'\1.'),
+    (r'(dcn_pack\.l\d|cas_dcnpack)\.(weight|bias)$', r'\1.conv.\2'),
     (r'^image_cleaning\.0\.main\.0\.', 'cleaning.first.'),                          # RealBasicVSR's
     (r'^image_cleaning\.0\.main\.2\.', 'cleaning.blocks.'),
     (r'^image_cleaning\.1\.', 'cleaning.last.'),
@@ -52,6 +58,11 @@ RENAMES = (
     (r'^(backward|forward)_(?:trunk|resblocks)\.main\.0\.', r'\1_trunk.first.'),
     (r'^(backward|forward)_(?:trunk|resblocks)\.main\.2\.', r'\1_trunk.blocks.'),
     (r'^upsample(\d)\.upsample_conv\.', r'upconv\1.'),
+    (r'^feat_extract\.', 'features.'),                                            # BasicVSR++'s
+    (r'^deform_align\.(\w+)\.conv_offset\.', r'\1.align.offset.'),
+    (r'^deform_align\.(\w+)\.', r'\1.align.conv.'),
+    (r'^(?:backbone\.)?(features|reconstruction|\w+_[12])\.main\.0\.', r'\1.first.'),
+    (r'^(?:backbone\.)?(features|reconstruction|\w+_[12])\.main\.2\.', r'\1.blocks.'),
 )
 BOOKKEEPING = ('step_counter', 'steps')      # training buffers of MMagic that are not part of the network
 # layers that tell where in a file a BasicVSR begins, or else a bare SPyNet
@@ -82,12 +93,23 @@ Layout = Literal['basicsr', 'mmagic']
 def _flow_name_in_mmagic(m): return f'basic_module.{m[1]}.basic_module.{int(m[2])//2}.conv.'
 
 # (a pattern of our names, theirs), applied in this order
+_OF_PLUSPLUS = (
+    (r'^(features|reconstruction|\w+_[12])\.first\.', r'\1.main.0.'),
+    (r'^(features|reconstruction|\w+_[12])\.blocks\.', r'\1.main.2.'),
+    (r'^features\.', 'feat_extract.'),
+    (r'^(\w+_[12])\.align\.offset\.', r'deform_align.\1.conv_offset.'),
+    (r'^(\w+_[12])\.align\.conv\.', r'deform_align.\1.'),
+    (r'^(\w+_[12])\.main\.', r'backbone.\1.main.'),
+)
 _TO_BASICSR = (
+    *_OF_PLUSPLUS,
+    (r'(dcn_pack\.l\d|cas_dcnpack)\.conv\.', r'\1.'),
     (r'levels\.(\d)\.(\d)\.', r'basic_module.\1.basic_module.\2.'),
     (r'ward_trunk\.first\.', 'ward_trunk.main.0.'),
     (r'ward_trunk\.blocks\.', 'ward_trunk.main.2.'),
 )
 _TO_MMAGIC = (
+    *_OF_PLUSPLUS,
     (r'levels\.(\d)\.(\d)\.', _flow_name_in_mmagic),
     (r'ward_trunk\.first\.', 'ward_resblocks.main.0.'),
     (r'ward_trunk\.blocks\.', 'ward_resblocks.main.2.'),
@@ -117,11 +139,10 @@ SAVE_ITSELF = ('save the weights of the pruned network itself there, by '
                "torch.save(model.state_dict(), 'weights.pth')")
 # part of a layer's name that only this network has, what it is, and what to do
 RELATIVES = (
-    ('deform_align', 'BasicVSR++', USE_INSTEAD),
-    ('cpu_cache', 'BasicVSR++', USE_INSTEAD),
+    ('feat_extract.0.', 'BasicVSR++ for compressed video, whose frames keep their size', 'use a file that enlarges'),
     ('edvr.', 'IconVSR', USE_INSTEAD),
     ('backward_fusion', 'IconVSR', USE_INSTEAD),
-    ('pcd_align', 'EDVR', USE_INSTEAD),
+    ('predeblur', 'EDVR behind a network that deblurs', 'use a file without that, such as EDVR_L_x4_SR_REDS'),
     ('DBPN.', 'RBPN', USE_INSTEAD),
     ('rdb1', 'ESRGAN, a network for single images', USE_INSTEAD),
     ('relative_position_bias_table', 'a Swin transformer (VRT, SwinIR)', USE_INSTEAD),
@@ -261,11 +282,15 @@ def layout_of(path:str|Path)->str:
     return 'MMagic' if any(re.search(r'_resblocks\.|\.conv\.weight$', name) for name in names) else 'BasicSR'
 
 def _fitting_network(params, path)->nn.Module:
-    "A BasicVSR, a RealBasicVSR, or a bare SPyNet, of the widths that the weights have"
+    "A network of a family, or a bare SPyNet, of the widths that the weights have"
+    def has(start): return any(name.startswith(start) for name in params)
+    kind = BasicVSR
+    if has('cleaning.'): kind = RealBasicVSR
+    if has('pcd_align.'): kind = EDVR
+    if has('backward_1.'): kind = BasicVSRPlusPlus
     try:
         if f'levels.{LEVELS - 1}.0.weight' in params and 'fusion.weight' not in params:
             return SPyNet(spynet_widths(params))
-        kind = RealBasicVSR if any(name.startswith('cleaning.') for name in params) else BasicVSR
         return kind(kind.Plan.of_weights(params))
     except InputError as e: raise InputError(f'{path}: {str(e).rstrip(".")}; {_identify(params)}.') from None
 
@@ -283,6 +308,18 @@ PUBLISHED = {
     '0154dd64': 'BasicVSR trained on Vimeo-90K, BD (MMagic)',
     '52f77c2c': 'RealBasicVSR trained on REDS (MMagic)',
     '0e2ff207': 'RealBasicVSR trained on REDS, before adversarial training (MMagic)',
+    'db622b2f': 'BasicVSR++ trained on REDS, BI (MMagic)',
+    '4ef437e2': 'BasicVSR++ trained on Vimeo-90K, BI (MMagic)',
+    'ab315ab1': 'BasicVSR++ trained on Vimeo-90K, BD (MMagic)',
+    '1ff35292': 'BasicVSR++ of 128 channels and 25 blocks, for NTIRE 2021 (MMagic)',
+    '0570e567': 'EDVR-M without attention, trained on REDS, BI (MMagic)',
+    'e29b71b5': 'EDVR-M trained on REDS, BI (MMagic)',
+    'd895a769': 'EDVR-L without attention, trained on REDS, BI (MMagic)',
+    '4509865f': 'EDVR-L trained on REDS, BI (MMagic)',
+    '32075921': 'EDVR-M trained on REDS, BI (BasicSR)',
+    '1edf645c': 'EDVR-M without attention, trained on REDS, BI (BasicSR)',
+    '9f5f5039': 'EDVR-L trained on REDS, BI (BasicSR)',
+    '162b54e4': 'EDVR-L trained on Vimeo-90K, BI (BasicSR)',
     'c6c1bd09': 'SPyNet (MMagic)',
     '3d2a1287': 'SPyNet trained on Sintel (BasicSR)',
 } | {e.sha256[:8]: f'BasicVSR trained on {e.training}, {e.degradation} (BasicSR)' for e in CATALOGUE.values()}
@@ -584,10 +621,10 @@ def load(path:str|Path,         # a file, or a name of the catalogue
 # %% ../nbs/18_checkpoints.ipynb #c6658e53
 def load_network(path:str|Path,         # as for `load`
                  finite:bool=True,      # likewise
-                )->RecurrentNetwork:
+                )->PlannedNetwork:
     "As `load`, of a file that holds a whole network; `InputError` for a bare SPyNet"
     model = load(path, finite)
-    if isinstance(model, RecurrentNetwork): return model
+    if isinstance(model, PlannedNetwork): return model
     raise InputError(f'{path}: a bare {type(model).__name__} restores nothing; give the file of a whole network, '
                      'which holds it too.')
 
@@ -601,7 +638,7 @@ def provenance(path:str|Path)->dict:
     return json.loads(header(path).provenance)
 
 # %% ../nbs/18_checkpoints.ipynb #b6dd2713
-def export(model:BasicVSR,      # or a RealBasicVSR
+def export(model:PlannedNetwork,
            path:str|Path,       # .pth
            layout:Layout,
           )->Path:
@@ -611,7 +648,10 @@ def export(model:BasicVSR,      # or a RealBasicVSR
     if path.suffix != '.pth': raise InputError(f'{path}: checkpoints of other projects are named .pth.')
     if model.cleans and layout == 'basicsr':
         raise InputError(f"{path}: BasicSR's code builds no {type(model).__name__}; use the layout mmagic.")
-    buildable = plan.even(tail=64, flow=SPYNET_WIDTHS)
+    buildable = plan.even(**plan.PUBLISHED)
+    if model.window and layout == 'mmagic':
+        raise InputError(f"{path}: an {type(model).__name__} is not written in MMagic's layout; "
+                         'use the layout basicsr.')
     if odd := [name for name in type(plan).model_fields if getattr(plan, name) != getattr(buildable, name)]:
         raise InputError(f'{path}: not exported: the code of BasicSR and MMagic builds even widths with a tail of 64 '
                          f"and the published SPyNet only, and '{odd[0]}' of this network differs; "

@@ -644,9 +644,11 @@ def _cost_lines(found:dict)->list[str]:
     if 'plan' not in found: return lines
     height, width = found['size']
     zeros, macs, macs_flow = 100*found['zeros_without_flow'], found['macs']/1e9, found['macs_flow']/1e9
+    spent = f'{macs:.2f} G multiply-accumulates for a frame of {height}x{width}'
+    if not found['params_flow']: return [*lines, spent]
     return lines + [
         f"SPyNet has {found['params_flow']:,} of these parameters; without it {zeros:.1f} % of the weights are zero",
-        f'{macs:.2f} G multiply-accumulates for a frame of {height}x{width}, and {macs_flow:.2f} G of SPyNet']
+        f'{spent}, and {macs_flow:.2f} G of SPyNet']
 
 # %% ../nbs/50_cli.ipynb #eff48a7d
 def _width_lines(found:dict)->list[str]:

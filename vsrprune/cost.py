@@ -37,7 +37,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from .checkpoints import CODING, save
 from .files import Document, InputError, replacing, repo_root, write_text
-from .networks import RecurrentNetwork
+from .networks import PlannedNetwork
 
 # %% ../nbs/19_cost.ipynb #19e2cb46
 def _parameters(model:nn.Module, without:str|None)->list:
@@ -160,7 +160,7 @@ def _added_by_forward(module:str, family:str, plan:str, h:int, w:int, frames:int
     return _resident()['VmHWM'] - before
 
 # %% ../nbs/19_cost.ipynb #cc2bf353
-def peak_mb(model:RecurrentNetwork,      # of any widths
+def peak_mb(model:PlannedNetwork,        # of any widths
             size:tuple=(180, 320),       # (h, w) of a low-resolution frame, pixels
             frames:int=3,                # frames of the clip, restored in one pass
            )->float:                     # MiB
@@ -469,7 +469,7 @@ def _macs(family:type, plan:str, size:tuple)->Macs:
     "Likewise"
     return macs(family(family.Plan.from_json(plan)), size)
 
-def costs(model:RecurrentNetwork,
+def costs(model:PlannedNetwork,
           path:Path,               # of its file
           size:tuple,              # (h, w) of a low-resolution frame, pixels
           thorough:bool=True,      # peak memory and compressed size too: half a minute with published widths
@@ -478,7 +478,8 @@ def costs(model:RecurrentNetwork,
     planned = type(model), model.plan.to_json(), tuple(size)
     counted = _macs(*planned)
     cost = dict(params=params(model), nonzeros=nonzeros(model), macs=counted.network, macs_flow=counted.flow,
-                params_flow=params(model.spynet), nonzeros_flow=nonzeros(model.spynet), bytes=path.stat().st_size)
+                params_flow=params(model) - params(model, 'spynet'),
+                nonzeros_flow=nonzeros(model) - nonzeros(model, 'spynet'), bytes=path.stat().st_size)
     if thorough:
         cost |= dict(bytes_compressed=file_bytes(model, compress=True), coding=CODING,
                      peak_mb=_peak_mb(*planned))

@@ -28,21 +28,21 @@ from .fast import Fast
 from .files import InputError, replacing
 from .frames import open_clip
 from .metrics import PROTOCOLS, Protocol, Scores, bicubic, evaluate_together, protocol_of
-from .networks import FAMILIES, NetworkPlan, RecurrentNetwork, has_bfloat16, to_frames, to_tensor
+from .networks import FAMILIES, NetworkPlan, PlannedNetwork, has_bfloat16, to_frames, to_tensor
 from .resize import check_degradation
 from .streaming import DTYPES, upscale
 from .weights import sparsity
 
 # %% ../nbs/35_evaluation.ipynb #056caafb
-def longest(model:RecurrentNetwork,           # where it will run
+def longest(model:PlannedNetwork,             # where it will run
             size:tuple[int, int],             # (h, w) of a low-resolution frame, pixels
             memory:float|None=None,           # bytes; default half of what is free where the network lies
            )->int:
     "How many frames can be held at once"
     h, w = size
     if memory is None: memory = _free_memory(next(model.parameters()).device)/2
-    state = model.state_width('backward_trunk')
-    frame_bytes = 4*h*w*(state + 3 + 2*2)     # backward state, frame and two flows in float32
+    state = sum(model.state_width(trunk) for trunk in list(model.trunks)[:-1])
+    frame_bytes = 4*h*w*(state + 3 + 2*2)     # states but the last, frame and two flows in float32
     return max(int(memory//frame_bytes), 1)
 
 def _free_memory(device)->int:
@@ -51,7 +51,7 @@ def _free_memory(device)->int:
     return psutil.virtual_memory().available
 
 # %% ../nbs/35_evaluation.ipynb #6a6003b8
-def fast_restore(model:RecurrentNetwork,           # of any widths, where it will run
+def fast_restore(model:PlannedNetwork,             # of any widths, where it will run
                  dtype:torch.dtype=torch.float32,  # see `streaming.upscale`
                  memory:float|None=None,           # bytes, see `longest`
                  finite:bool=True,                 # `NotFinite` for a frame that is not finite; else it is black there
@@ -129,12 +129,12 @@ class Evaluation:
     seconds: float
 
 # %% ../nbs/35_evaluation.ipynb #methodx1
-def _loaded(path:Path)->RecurrentNetwork:
+def _loaded(path:Path)->PlannedNetwork:
     "The network of a file, where it will run"
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     return checkpoints.load_network(path).to(device, memory_format=torch.channels_last)
 
-def _method(model:RecurrentNetwork)->str:
+def _method(model:PlannedNetwork)->str:
     "How a network was pruned, inferred from its weights"
     if not model.plan.is_even(): return 'filters'
     return 'dense' if cost.nonzeros(model) > 0.99*cost.params(model) else 'weights'
@@ -210,7 +210,8 @@ def _stored(path, header)->dict:
 def _structure(model, size)->dict:
     "What only a whole network has: widths, and costs with and without flow"
     macs = cost.macs(model, size)
-    return dict(params_flow=cost.params(model.spynet), zeros_without_flow=round(sparsity(model, 'spynet.'), 4),
+    return dict(params_flow=cost.params(model) - cost.params(model, 'spynet'),
+                zeros_without_flow=round(sparsity(model, 'spynet.'), 4),
                 macs=macs.network, macs_flow=macs.flow, size=list(size),
                 kind=_method(model), plan=model.plan.model_dump())
 
@@ -223,7 +224,7 @@ def explain_file(path:str|Path,                        # as `checkpoints.load` t
     header = checkpoints.header(path) if path.suffix == '.safetensors' else None
     about = dict(network=type(model).__name__, file=_stored(path, header), params=cost.params(model),
                  zeros=round(sparsity(model), 4), nonfinite=checkpoints.nonfinite_layers(model))
-    if isinstance(model, RecurrentNetwork): about |= _structure(model, size)
+    if isinstance(model, PlannedNetwork): about |= _structure(model, size)
     if header: about['provenance'] = json.loads(header.provenance)
     return about
 

@@ -19,7 +19,7 @@ from . import kernels
 from .basicvsr import BasicVSR
 from .files import InputError
 from .flow import coarse_to_fine
-from .networks import TRUNKS, RecurrentNetwork
+from .networks import TRUNKS, PlannedNetwork, RecurrentNetwork, WindowNetwork, in_all_passes, in_windows
 from .realbasicvsr import RealBasicVSR
 
 # %% ../nbs/31_fast.ipynb #2e9ce034
@@ -258,23 +258,15 @@ def _rows(y, begin, first, last, height):
     return y[:, :, first - begin:last - begin], first
 
 # %% ../nbs/31_fast.ipynb #08044d2b
-def in_one_pass(network,            # has `clean`, `flow`, `step` and `upsample`
+def in_one_pass(network,            # has `clean`, `flow`, and what `networks.in_all_passes` or `in_windows` needs
                 x:torch.Tensor,     # (1, t, 3, h, w) RGB in [0, 1]
                )->torch.Tensor:     # (1, t, 3, 4h, 4w)
-    "A whole clip: backward over all frames, then forward"
+    "A whole clip, one trunk after the other, or window by window"
     frames = [network.clean(frame) for frame in x[0].float().split(1)]
+    if network.window: return torch.stack([*in_windows(network, frames.__getitem__, len(frames))], 1)
     x = torch.cat(frames)
-    ahead = [*flows(network, x[:-1], x[1:]), None]
-    back = [None, *flows(network, x[1:], x[:-1])]
-    state, states = None, []
-    for frame, flow in zip(reversed(frames), reversed(ahead)):
-        state = network.step('backward_trunk', frame, state, flow)
-        states.append(state)
-    state, out = None, []
-    for frame, flow in zip(frames, back):
-        state, backward = network.step('forward_trunk', frame, state, flow), states.pop()
-        out.append(network.upsample(frame, backward, state))
-    return torch.stack(out, 1)
+    ahead, back = flows(network, x[:-1], x[1:]), [None, *flows(network, x[1:], x[:-1])]
+    return torch.stack([*in_all_passes(network, frames, dict(backward=ahead, forward=back))], 1)
 
 # %% ../nbs/31_fast.ipynb #0e161e3e
 class CudaGraphed:
@@ -321,21 +313,36 @@ def _capturing(device, record):
 # %% ../nbs/31_fast.ipynb #3a914443
 @singledispatch
 def fast_parts(model, dtype:torch.dtype, tile:int|None=None, fused:bool|None=None)->dict[str, Callable]:
-    """The parts of `Fast` by name: 'flow', the two trunks, 'upsample', and 'clean' where frames are cleaned;
-    `InputError` for what is no network"""
-    raise InputError(f'Fast: expected a RecurrentNetwork (see `networks`), got a {type(model).__name__}.')
+    """The parts of `Fast` by name: 'flow', the trunks, 'upsample', and 'clean' where frames are cleaned; or 'features'
+    and 'fuse' of a `WindowNetwork`; `InputError` for what is no network"""
+    raise InputError(f'Fast: expected a PlannedNetwork (see `networks`), got a {type(model).__name__}.')
+
+def _in_own_precision(model, dtype, tile):
+    "A copy for inference; `InputError` for tiles, which a family without parts of its own does not have"
+    if tile is not None: raise InputError(f'Fast: frames of a {type(model).__name__} cannot be cut into tiles.')
+    return copy.deepcopy(model).to(dtype, memory_format=torch.channels_last).eval().requires_grad_(False)
 
 @fast_parts.register
 def _parts_as_they_are(model:RecurrentNetwork, dtype, tile=None, fused=None):
     "Those of any family, on a copy in its own precision"
-    if tile is not None: raise InputError(f'Fast: frames of a {type(model).__name__} cannot be cut into tiles.')
-    model = copy.deepcopy(model).to(dtype, memory_format=torch.channels_last).eval().requires_grad_(False)
+    model = _in_own_precision(model, dtype, tile)
     def flow(first, second): return model.flow(first.to(dtype), second.to(dtype)).float()
     def upsample(frame, *states): return model.upsample(frame.to(dtype), *states).float()
     def clean(frame): return model.clean(frame.to(dtype)).float()
-    def step(trunk, frame, state=None, flow=None): return model.step(trunk, frame.to(dtype), state, flow)
-    found = dict(flow=flow, upsample=upsample) | {name: partial(step, name) for name in TRUNKS}
+    def step(trunk, frame, *given):
+        count = len(model.reads.get(trunk, ()))
+        earlier, before = given[:count], given[count:] or (None, None)
+        return model.step(trunk, frame.to(dtype), *before, earlier)
+    found = dict(flow=flow, upsample=upsample) | {name: partial(step, name) for name in model.trunks}
     return found | dict(clean=clean) if model.cleans else found
+
+@fast_parts.register
+def _parts_of_windows(model:WindowNetwork, dtype, tile=None, fused=None):
+    "Likewise of any family that looks through a window; the frame that is added to stays in float32"
+    model = _in_own_precision(model, dtype, tile)
+    def features(frame): return model.features(frame.to(dtype))
+    def fuse(frame, window): return model.fuse(frame, window).float()
+    return dict(features=features, fuse=fuse)
 
 @fast_parts.register
 def _parts_of_basicvsr(model:BasicVSR, dtype, tile=None, fused=None):
@@ -353,7 +360,7 @@ def _parts_of_realbasicvsr(model:RealBasicVSR, dtype, tile=None, fused=None):
 class Fast(nn.Module):
     "A network for inference; its weights are copied and stay on their device"
     def __init__(self,
-                 model:RecurrentNetwork,              # of any widths
+                 model:PlannedNetwork,                # of any widths
                  dtype:torch.dtype=torch.float32,     # of convolutions and states
                  tile:int|None=None,                  # side of tiles, low-resolution pixels; default none
                  fused:bool|None=None,                # see `FusedConv`
@@ -362,13 +369,16 @@ class Fast(nn.Module):
         super().__init__()
         _check_tile(tile)
         self.dtype, self.device = dtype, next(model.parameters()).device
-        recorded = _capturing(self.device, record)
-        for name, part in fast_parts(model, dtype, tile, fused).items(): setattr(self, name, recorded(part))
+        parts = fast_parts(model, dtype, tile, fused)
+        recorded = _capturing(self.device, record and bool(model.trunks))      # windows are no flat list of tensors
+        for name, part in parts.items(): setattr(self, name, recorded(part))
         if not model.cleans: self.clean = nn.Identity()
+        for name in ('trunks', 'reads', 'shown', 'window'): setattr(self, name, getattr(model, name, None))
 
-    def step(self, trunk, frame, state=None, flow=None):
-        "The next state (1, c, h, w) from a frame (1, 3, h, w), the state before (`None` at first) and the flow to it"
-        return getattr(self, trunk)(*((frame,) if state is None else (frame, state, flow)))
+    def step(self, trunk, frame, state=None, flow=None, earlier=()):
+        "The next state (1, c, h, w), as of `networks.RecurrentNetwork`, from a frame (1, 3, h, w)"
+        before = () if state is None else (state, flow)
+        return getattr(self, trunk)(frame, *earlier, *before)
 
     @torch.inference_mode()
     def forward(self, x:torch.Tensor)->torch.Tensor:

@@ -26,6 +26,7 @@ def warp(x:torch.Tensor,        # (b, c, h, w), any float dtype
     if flow.shape != (x.shape[0], 2, h, w):
         raise InputError(f'warp: a flow of shape {tuple(flow.shape)} does not fit features of shape {tuple(x.shape)}; '
                          f'it must be ({x.shape[0]}, 2, {h}, {w}).')
+    if x.is_meta: return torch.empty_like(x)      # PyTorch takes long to say what shape sampling returns
     flow = flow.float() if flow.dtype in (torch.float16, torch.bfloat16) else flow
     rows = torch.arange(h, dtype=flow.dtype, device=flow.device).view(1, h, 1)
     columns = torch.arange(w, dtype=flow.dtype, device=flow.device).view(1, 1, w)

@@ -20,8 +20,9 @@ import torch_pruning as tp
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from .deformable import DeformableConv
 from .files import InputError
-from .networks import PARTS, RecurrentNetwork, in_flow
+from .networks import PARTS, PlannedNetwork, in_flow
 
 # %% ../nbs/22_groups.ipynb #59a0f642
 @dataclass(frozen=True)
@@ -42,34 +43,65 @@ class Group:
         return [c*self.unit + k for c in channels for k in range(self.unit)]
 
 # %% ../nbs/22_groups.ipynb #9d596974
-def _with_gradient(x):
-    "The same values, in a tensor that autograd records"
-    if x.requires_grad: return x
-    return x + x.new_zeros(()).requires_grad_()
-
-class _TraceCalls(TorchFunctionMode):
-    "While a network is traced: detach the grids of warps and collect them; note the sizes of concatenated parts"
+class _KeptMaps(TorchFunctionMode):
+    "While a network is traced: detach what must stay as it is, such as the grids of warps, and collect it"
     def __init__(self):
         super().__init__()
-        self.grids = []      # of all warps, still attached
-        self.sizes = {}      # channels of each concatenated part, by autograd node
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        if function is F.grid_sample: return self._grid_sample(*args, **kwargs)
-        if function in (torch.cat, torch.concat): return self._cat(*args, **kwargs)
-        return function(*args, **kwargs)
+        self.grids = []      # and the like, still attached
 
     def _grid_sample(self, x, grid, **options):
         if grid.requires_grad: self.grids.append(grid)
         return F.grid_sample(x, grid.detach(), **options)
 
+    def _sum(self, x, dim=None, **options):
+        total = torch.sum(x, **options) if dim is None else torch.sum(x, dim, **options)
+        if x.ndim != 4 or dim not in (1, -3, (1,), [1]) or not total.requires_grad: return total
+        self.grids.append(total)      # one map, whatever channels went into it
+        return total.detach()
+
+    def read_plainly(self, conv, x, offsets, mask):
+        "What stands for a deformable convolution"
+        self.grids += [place for place in (offsets, mask) if place.requires_grad]
+        return nn.Conv2d.forward(conv, x)
+
+    def end_flow(self, module, frames, flow):
+        "A hook: what a flow is used for beyond warping is no reading of its channels either"
+        self.grids.append(flow)
+        return flow.detach()
+
+# %% ../nbs/22_groups.ipynb #tracecl2
+def _with_gradient(x):
+    "The same values, in a tensor that autograd records"
+    if x.requires_grad: return x
+    return x + x.new_zeros(()).requires_grad_()
+
+class _TraceCalls(_KeptMaps):
+    "Likewise; and note the sizes of concatenated parts"
+    def __init__(self):
+        super().__init__()
+        self.sizes = {}      # channels of each concatenated part, by autograd node
+        self.parts = {}      # and the parts themselves
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if function is F.grid_sample: return self._grid_sample(*args, **kwargs)
+        if function in (torch.cat, torch.concat): return self._cat(*args, **kwargs)
+        if function is torch.Tensor.split: return self._split(*args, **kwargs)
+        if function in (torch.sum, torch.Tensor.sum): return self._sum(*args, **kwargs)
+        return function(*args, **kwargs)
+
     def _cat(self, tensors, dim=0):
         along_channels = tensors[0].ndim == 4 and dim in (1, -3)
         if not along_channels: return torch.cat(tensors, dim)
-        joined = torch.cat([_with_gradient(x) for x in tensors], 1)
-        self.sizes[joined.grad_fn] = [x.shape[1] for x in tensors]
+        tensors = [_with_gradient(x) for x in tensors]
+        joined = torch.cat(tensors, 1)
+        self.sizes[joined.grad_fn], self.parts[joined.grad_fn] = [x.shape[1] for x in tensors], tensors
         return joined
+
+    def _split(self, x, sizes, dim=0):
+        "What was concatenated of such parts is split into these, so that the graph sees neither"
+        if dim == 1 and self.sizes.get(x.grad_fn) == sizes: return self.parts[x.grad_fn]
+        return torch.Tensor.split(x, sizes, dim)
 
 # %% ../nbs/22_groups.ipynb #1cd751f3
 # Torch-Pruning's indices carry that of the root filter along; `_replace` keeps it
@@ -132,8 +164,12 @@ def _check_layers(model):
 
 # %% ../nbs/22_groups.ipynb #21a7fbfb
 def _forward(model, clip, watch):
-    "The outputs that Torch-Pruning follows back: the network's, and the grids of its warps"
-    outputs = tp.utils.flatten_as_list(model(clip)) + watch.grids
+    "The outputs that Torch-Pruning follows back: the network's, and what says where it samples"
+    deformable = [conv for conv in model.modules() if isinstance(conv, DeformableConv)]
+    for conv in deformable: conv.forward = partial(watch.read_plainly, conv)
+    try: outputs = tp.utils.flatten_as_list(model(clip)) + watch.grids
+    finally:
+        for conv in deformable: del conv.forward
     # times 1: Torch-Pruning takes the last operation for the output, and that must not be a convolution
     return [1*out for out in outputs]
 
@@ -146,7 +182,10 @@ def _trace(model:nn.Module,                # its parameters must require gradien
     order, graph = [], _InformedGraph()
     def note(name): return lambda *_: order.append(name)
     hooks = [conv.register_forward_hook(note(name)) for name, conv in _convolutions(model).items()]
-    with torch.enable_grad(), _TraceCalls() as graph.watch:
+    graph.watch = _TraceCalls()
+    hooks += [module.register_forward_hook(graph.watch.end_flow) for name, module in model.named_modules()
+              if name.split('.')[-1] == 'spynet']
+    with torch.enable_grad(), graph.watch:
         graph.build_dependency(model, clip, forward_fn=partial(_forward, watch=graph.watch), verbose=False)
     for hook in hooks: hook.remove()
     for node in graph.module2node.values():
@@ -155,14 +194,29 @@ def _trace(model:nn.Module,                # its parameters must require gradien
     return graph, list(dict.fromkeys(order))
 
 # %% ../nbs/22_groups.ipynb #d65465cf
+def _operation(node)->str:
+    "Autograd's name of an operation"
+    return re.sub(r'Backward\d*$', '', str(getattr(node.module, '_grad_fn', '')))
+
+def _is_gate(node)->bool:
+    "Whether an operation is a sigmoid that only multiplies others: it makes a half of zero, and half of zero is zero"
+    def multiplies_another(at): return _operation(at) == 'Mul' and any(_operation(x) != 'Sigmoid' for x in at.inputs)
+    return _operation(node) == 'Sigmoid' and all(map(multiplies_another, node.outputs))
+
 def _check_operations(name, coupled):
     "`InputError` if channels that a layer writes pass an operation that is not known to act on each separately"
     for dep, _ in coupled:
-        kind, module = dep.target.type, dep.target.module
-        operation = re.sub(r'Backward\d*$', '', str(getattr(module, '_grad_fn', '')))
+        kind, module, operation = dep.target.type, dep.target.module, _operation(dep.target)
         if kind in (tp.ops.OPTYPE.CONV, tp.ops.OPTYPE.CONCAT) or operation in CHANNELWISE: continue
+        if _is_gate(dep.target): continue
         raise InputError(f"layer '{name}' cannot be pruned: its output passes {operation or module}, "
                          'which is not known to act on each channel alone.')
+
+def _is_fixed(coupled)->bool:
+    "Whether channels make an output, or are read in deformable groups: a channel less would move those after it"
+    read = [dep.target.module for dep, _ in coupled if dep.handler == tp.prune_conv_in_channels]
+    is_shared_out = any(getattr(conv, 'deformable_groups', 1) > 1 for conv in read)
+    return is_shared_out or any(isinstance(dep.target.module, tp.ops._OutputOp) for dep, _ in coupled)
 
 def _coupled_layers(coupled, prune, names)->dict[str, list[int]]:
     "By layer, what a group removes there: filters or input channels, as `prune` says"
@@ -212,9 +266,9 @@ class TracedNetwork:
         "Find out what the filters of a layer belong to"
         if any(name in group.writers for group in self.groups): return
         coupled = self._coupled(name, range(self.layers[name].out_channels))
-        if any(isinstance(dep.target.module, tp.ops._OutputOp) for dep, _ in coupled): return self.fixed.append(name)
+        if _is_fixed(coupled): return self.fixed.append(name)
         _check_operations(name, coupled)
-        part = self.model.part(name) if isinstance(self.model, RecurrentNetwork) else ''
+        part = self.model.part(name) if isinstance(self.model, PlannedNetwork) else ''
         self.groups.append(_group(name, part, coupled, self.layers, self.graph.units, self.order))
 
     def _coupled(self, name, filters):
@@ -242,7 +296,9 @@ def groups(model:nn.Module,                 # BasicVSR of any widths, or another
 def fixed_layers(model:nn.Module,                 # as for `groups`
                  example:torch.Tensor|None=None,  # likewise
                 )->list[str]:
-    "Convolutions whose filters make the network's output or a flow, so that none can go"
+    """Convolutions of which no filter can go: those that make the network's output, a flow, offsets and mask of a
+    deformable convolution, or what is summed over all channels; and those that one with several deformable groups
+    reads, since channels belong to a group by their number"""
     return TracedNetwork(model, example).fixed
 
 # %% ../nbs/22_groups.ipynb #e9e233a4

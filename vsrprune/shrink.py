@@ -27,7 +27,7 @@ from .datasets import Pair
 from .evaluation import pairs_at
 from .files import InputError, check_output, check_writable, replacing, repo_root, write_text
 from .filters import cut_filters
-from .networks import PARTS, TRUNKS, RecurrentNetwork, to_tensor
+from .networks import PARTS, PlannedNetwork, RecurrentNetwork, in_flow, to_tensor
 from .training import Teacher, finetune, finetuning_recipe, validation_psnr
 from .weights import Masks
 from .widths import Target, allocate, check_target
@@ -36,7 +36,7 @@ from .widths import Target, allocate, check_target
 @dataclass(frozen=True)
 class Shrunk:
     "A smaller network, and what is known of it"
-    model: RecurrentNetwork
+    model: PlannedNetwork
     target: str
     criterion: str              # of filters
     reached: dict[str, float]   # shares of the given network, by what the target counts
@@ -86,11 +86,11 @@ def _folder(model, pairs, settings)->Path:
 
 def _keep(found, path):
     "Write the network or the tensors that a phase found, if any"
-    if isinstance(found, RecurrentNetwork): checkpoints.save(found, path)
+    if isinstance(found, PlannedNetwork): checkpoints.save(found, path)
     elif found is not None:
         with replacing(path) as tmp: save_file(found, tmp)
 
-def _kept(path)->dict|RecurrentNetwork|None:
+def _kept(path)->dict|PlannedNetwork|None:
     "What `_keep` wrote"
     if not path.exists(): return None
     with safe_open(path, 'pt') as file: is_network = 'plan' in (file.metadata() or {})
@@ -107,7 +107,7 @@ class _Phases:
     def say(self, name, text):
         if self.note: self.note(f'phase {self.names.index(name) + 1} of {len(self.names)}, {name}: {text}')
 
-    def __call__(self, name:str, work:Callable, *arguments)->tuple[dict, dict|RecurrentNetwork|None]:
+    def __call__(self, name:str, work:Callable, *arguments)->tuple[dict, dict|PlannedNetwork|None]:
         """Facts (JSON) of a phase, and its network or tensors, as `work` returns them.
         The last argument of `work` is a function to call with a line about each step"""
         path = self.folder/f'{name}.json'
@@ -139,7 +139,7 @@ def _choose_widths(dense, scores, target, parts, size, dtype, note)->tuple[dict,
     return dict(widths=widths, reached=reached), None
 
 # %% ../nbs/36_shrink.ipynb #2b3c4d5e
-def _prune(dense, scores, widths, held_out, note)->tuple[dict, RecurrentNetwork]:
+def _prune(dense, scores, widths, held_out, note)->tuple[dict, PlannedNetwork]:
     "Phase 'pruning'; its facts have the channels that are left in each group"
     note(f'{len(widths)} groups; then {len(held_out)} held-out clips')
     small, report = cut_filters(dense, scores, widths)
@@ -147,16 +147,16 @@ def _prune(dense, scores, widths, held_out, note)->tuple[dict, RecurrentNetwork]
     psnr_dense, psnr = (validation_psnr(model, held_out) for model in (dense, small))
     return dict(psnr_dense=psnr_dense, psnr=psnr, left=left), small
 
-def _repair(dense, scores, widths, calibration, pairs, held_out, note)->tuple[dict, RecurrentNetwork]:
+def _repair(dense, scores, widths, calibration, pairs, held_out, note)->tuple[dict, PlannedNetwork]:
     "Phase 'repair'"
     small, _ = cut_filters(dense, scores, widths, calibration[0], note=note, stress=stress_clips(pairs))
     return dict(psnr=validation_psnr(small, held_out)), small
 
 # %% ../nbs/36_shrink.ipynb #3c4d5e6f
-def _finetune(dense, small, left, pairs, held_out, recipe, state, show_bar, note)->tuple[dict, RecurrentNetwork]:
+def _finetune(dense, small, left, pairs, held_out, recipe, state, show_bar, note)->tuple[dict, PlannedNetwork]:
     "Phase 'fine-tuning', which keeps its own state while it runs"
     note(f'{recipe.iterations:,} iterations')
-    teacher = Teacher(dense, small, {name: left[dense.state_layers[name]] for name in TRUNKS})
+    teacher = Teacher(dense, small, {trunk: left[layer] for trunk, layer in dense.state_layers.items()})
     finetune(small, pairs, teacher.recipe(recipe), state=state, progress=show_bar and 'fine-tuning', teacher=teacher)
     return dict(psnr=validation_psnr(small, held_out)), small
 
@@ -170,8 +170,8 @@ def flow_error(model:RecurrentNetwork, other:RecurrentNetwork, pairs:list[Pair],
     return sum(error(to_tensor(pair.lq()[:frames])) for pair in pairs)/len(pairs)
 
 def _compare_flows(dense, small, held_out, note)->dict:
-    "How far the flows moved, and the PSNR without that; nothing where SPyNet lost no filters"
-    def flow_shapes(network): return [p.shape for p in network.spynet.parameters()]
+    "How far the flows moved, and the PSNR without that; nothing where SPyNet lost no filters, or there is none"
+    def flow_shapes(network): return [p.shape for name, p in network.named_parameters() if in_flow(name)]
     if flow_shapes(small) == flow_shapes(dense): return {}
     note('flows')
     twin = copy.deepcopy(small)
@@ -207,7 +207,7 @@ def _shrink(phase, dense, pairs, held_out, target, criterion, calibration, parts
 # %% ../nbs/36_shrink.ipynb #1d2e3f40
 CACHE_VERSION = 6     # raise it when the same settings would find something else: then nothing kept before is read
 
-def shrink(dense:RecurrentNetwork,             # left as it is
+def shrink(dense:PlannedNetwork,               # left as it is
            pairs:list[Pair],                   # clips for calibration and training
            held_out:list[Pair],                # clips to check on
            target:str|Target,                  # 'latency=0.5', 'latency=800ms', 'macs=0.5' or 'macs=0.5,latency=0.6';
@@ -291,7 +291,7 @@ def shrink_file(model:str|Path,                # a checkpoint of any layout, or 
 @dataclass(frozen=True)
 class Tuned:
     "A network after fine-tuning, and what came of it"
-    model: RecurrentNetwork
+    model: PlannedNetwork
     iterations: int
     psnr_before: float          # on the clips held out, dB, RGB
     psnr: float                 # in the end

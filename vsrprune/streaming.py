@@ -31,7 +31,7 @@ from av.video.reformatter import Interpolation
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from .networks import RecurrentNetwork, to_frames, to_tensor
+from .networks import PlannedNetwork, RecurrentNetwork, in_windows, to_frames, to_tensor
 from .catalogue import resolve
 from .checkpoints import load_network, sha256
 from .compare import checked_comparison, compare_clips
@@ -127,7 +127,7 @@ class _Borders:
 class Finite:
     "A network for inference whose results are finite: what half precision cannot hold is computed again in float32"
     def __init__(self,
-                 model:RecurrentNetwork,
+                 model:PlannedNetwork,
                  dtype:torch.dtype=torch.float32,     # as for `fast.Fast`
                  tile:int|None=None,                  # likewise
                  first:int=0,                         # number of the clip's first frame in its file, for errors
@@ -135,6 +135,7 @@ class Finite:
         self.model, self.dtype, self.tile, self.first = model, dtype, tile, first
         self.fast = Fast(model, dtype, tile)
         self.device = self.fast.device
+        self.trunks, self.reads, self.shown = self.fast.trunks, self.fast.reads, self.fast.shown
         self.frame = 0             # the one being computed
         self.repeated = set()      # frames that were computed again
 
@@ -161,21 +162,21 @@ class Finite:
         found = self.fast.clean(frame)
         return found if found.isfinite().all() else self.exact.clean(frame)      # `step` checks it too
 
-    def step(self, direction, frame, state=None, flow=None):
-        "As of `fast.Fast`; the direction is 'backward_trunk' or 'forward_trunk'"
-        return self.hold(_finite(self, partial(_step, direction, frame, flow), state))
+    def step(self, trunk, frame, state=None, flow=None, earlier=()):
+        "As of `fast.Fast`"
+        return self.hold(_finite(self, partial(_step, trunk, frame, flow), state, *earlier))
 
-    def upsample(self, frame, backward, forward):
-        return _finite(self, lambda network, *states: network.upsample(frame, *states), backward, forward)
+    def upsample(self, frame, *states):
+        return _finite(self, lambda network, *states: network.upsample(frame, *states), *states)
 
 # %% ../nbs/33_streaming.ipynb #finite02
 class NotFinite(InputError):
     "A network computes what is not finite: it is damaged, or has diverged"
 
-def _step(direction, frame, flow, network, state):
+def _step(trunk, frame, flow, network, state, *earlier):
     # warping by such a flow gives zeros, which look finite; the flow itself tells the caller
     if flow is not None and not flow.isfinite().all(): return flow
-    return network.step(direction, frame, state, flow)
+    return network.step(trunk, frame, state, flow, earlier)
 
 def _finite(network:Finite, act, *states):
     "What `act` computes by a network from states; `NotFinite` where it is not finite in float32 either"
@@ -271,6 +272,98 @@ def _restored(scene, segments, done=0, state=None):
             yield network.upsample(x[i:i+1], backward, scene.state)
         previous = x[-1:]
 
+# %% ../nbs/33_streaming.ipynb #pass0001
+class _Window:
+    "A segment of a scene with a frame more on either side, and the flows between its frames when they are needed"
+    def __init__(self, scene, low):
+        self.scene, self.low, self.high = scene, low, min(low + scene.segment, scene.length)
+        self.first = max(low - 1, 0)
+        self.x = scene.read(self.first, min(self.high + 1, scene.length))[0]
+
+    def frame(self, i): return self.x[i - self.first:i - self.first + 1]
+
+    @cached_property
+    def ahead(self): return self.scene.flows(self.first, self.x[:-1], self.x[1:])
+
+    @cached_property
+    def back(self): return self.scene.flows(self.first + 1, self.x[1:], self.x[:-1])
+
+    def flow(self, direction, i):
+        "From frame i to the one before it in a direction"
+        return self.ahead[i - self.first] if direction == 'backward' else self.back[i - self.first - 1]
+
+    def border(self, direction, leaving=False)->int:
+        "Where a trunk enters, or where it leaves: the number of the first frame after the border"
+        return self.low if (direction == 'backward') == leaving else self.high
+
+# %% ../nbs/33_streaming.ipynb #pass0002
+def _walk(window, trunk, state, seen, first=0):
+    "(i, state) of a trunk in a window; `seen` has by frame what earlier trunks show, `state` is that before the window"
+    scene, direction = window.scene, window.scene.model.trunks[trunk]
+    numbers = range(max(window.low, first), window.high)
+    for i in reversed(numbers) if direction == 'backward' else numbers:
+        if direction == 'each': state = None
+        flow = None if state is None else window.flow(direction, i)
+        earlier = [seen[i][name] for name in scene.model.reads.get(trunk, ())]
+        state = scene.model.at(scene.first + i).step(trunk, window.frame(i), state, flow, earlier)
+        yield i, state
+
+def _count(scene, walk):
+    "The same, each step counted"
+    for found in walk:
+        scene.steps += 1
+        scene.on_step()
+        yield found
+
+def _seen(window, trunks)->dict:
+    "By frame of a window what these trunks, the first ones, show; they enter it with the states on disk"
+    scene, seen = window.scene, {i: {} for i in range(window.low, window.high)}
+    for level, trunk in enumerate(trunks):
+        direction = scene.model.trunks[trunk]
+        border, state = window.border(direction), None
+        if direction != 'each' and 0 < border < scene.length: state = scene.model.hold(scene.borders.get(level, border))
+        for i, state in _count(scene, _walk(window, trunk, state, seen)):
+            seen[i][trunk] = scene.model.shown(trunk, state)
+    return seen
+
+# %% ../nbs/33_streaming.ipynb #pass0003
+def _needed(direction, length, segment, done)->list[int]:
+    "Borders where the states of a trunk are needed to restore a scene from frame `done` on"
+    begins = done//segment*segment
+    borders = range(segment, length, segment)
+    if direction == 'each': return []
+    return [b for b in borders if b > begins or b == begins and direction == 'forward']
+
+def _pass(scene, trunks, done):
+    "Put the states of the last of these trunks on disk, unless an interrupted run left them there"
+    *before, trunk = trunks
+    direction, level, state = scene.model.trunks[trunk], len(before), None
+    needed = _needed(direction, scene.length, scene.segment, done)
+    if scene.borders.has(level, needed): return
+    starts = range(0, scene.length, scene.segment)
+    for low in reversed(starts) if direction == 'backward' else starts:
+        window = _Window(scene, low)
+        border = window.border(direction, leaving=True)
+        if border < needed[0] if direction == 'backward' else border > needed[-1]: return
+        for _, state in _count(scene, _walk(window, trunk, state, _seen(window, before))): pass
+        if border in needed: scene.borders.keep(level, border, state)
+
+def _in_passes(scene, done=0, state=None):
+    "As `_restored`, of a network with other trunks; `state` is that of its last trunk before frame `done`"
+    *before, last = scene.model.trunks
+    for i in range(len(before)): _pass(scene, before[:i + 1], done)
+    scene.state = state
+    for low in range(done//scene.segment*scene.segment, scene.length, scene.segment):
+        window = _Window(scene, low)
+        seen = _seen(window, before)
+        for i, scene.state in _walk(window, last, scene.state, seen, done):
+            states = [*seen.pop(i).values(), scene.model.shown(last, scene.state)]
+            yield scene.model.upsample(window.frame(i), *states)
+        for level, trunk in enumerate(before):
+            border = window.border(scene.model.trunks[trunk])
+            if border in _needed(scene.model.trunks[trunk], scene.length, scene.segment, low):
+                scene.borders.drop(level, border)
+
 # %% ../nbs/33_streaming.ipynb #3a1585f0
 class _Reader:
     "Frames of a scene as a tensor, clean, by their number in the scene"
@@ -300,7 +393,7 @@ DTYPES = dict(float32=torch.float32, bfloat16=torch.bfloat16, float16=torch.floa
 class StreamCost:
     "What an upscaling took besides the frames; filled in as it goes"
     frames: int = 0
-    backward_steps: int = 0        # as many as frames if nothing was computed twice
+    backward_steps: int = 0        # of all trunks but the last; BasicVSR's as many as frames if none was computed twice
     disk: int = 0                  # bytes of borders at one time, at most
     in_float32: int = 0            # frames that half precision could not hold, and that were computed again
 
@@ -337,8 +430,23 @@ def _check_dtype(dtype):
     if dtype in DTYPES.values(): return
     raise InputError(f"upscale: dtype is one of {', '.join(DTYPES)}, got {dtype}.")
 
+# %% ../nbs/33_streaming.ipynb #upcheck2
+def _check_look_ahead(model, frames):
+    "`InputError` for what is no number of frames, and for a network that never looks beyond a window"
+    _check_whole('look_ahead', frames, 0)
+    if model.window:
+        raise InputError(f'upscale: {type(model).__name__} looks at windows of {model.window} frames, and no farther '
+                         'ahead; leave look_ahead out.')
+    if not _is_plain(model):
+        raise InputError(f'upscale: a {type(model).__name__} goes back and forth through a scene more than once, so it '
+                         'cannot look just a few frames ahead; leave out look_ahead.')
+
+def _is_plain(model)->bool:
+    "Whether a network has one backward trunk and one forward trunk that do not read each other"
+    return model.trunks == RecurrentNetwork.trunks and not model.reads
+
 # %% ../nbs/33_streaming.ipynb #upscale1
-def upscale(model:RecurrentNetwork,           # copied; runs where it is
+def upscale(model:PlannedNetwork,             # copied; runs where it is
             clip,                             # (t, h, w, 3) uint8 or uint16 RGB, in memory or from `frames.open_clip`
             segment:int=16,                   # frames whose states are held at once
             cuts:list[int]|None=None,         # first frames of scenes, see `scene_cuts`; default one scene
@@ -351,11 +459,11 @@ def upscale(model:RecurrentNetwork,           # copied; runs where it is
            )->Iterator[np.ndarray]:           # (4h, 4w, 3) RGB, or of `size`; dtype of the clip
     """Restored frames one after the other. In float32 they are those of the whole scene in one pass
     (on a GPU to the TF32 of torch's convolutions). `InputError` for what is not a clip, and for impossible options"""
-    if not isinstance(model, RecurrentNetwork):
-        raise InputError(f'upscale: expected a RecurrentNetwork (see `networks`), got a {type(model).__name__}.')
+    if not isinstance(model, PlannedNetwork):
+        raise InputError(f'upscale: expected a PlannedNetwork (see `networks`), got a {type(model).__name__}.')
     _check_clip(clip)
     _check_whole('segment', segment, 1)
-    if look_ahead is not None: _check_whole('look_ahead', look_ahead, 0)
+    if look_ahead is not None: _check_look_ahead(model, look_ahead)
     if tile is not None: _check_whole('tile', tile, 1)
     if size is not None: _check_size(size, clip.shape[1:3])
     starts = _scene_starts(clip, cuts)
@@ -364,8 +472,18 @@ def upscale(model:RecurrentNetwork,           # copied; runs where it is
     return _upscaled(model, clip, starts, options, cost or StreamCost())
 
 # %% ../nbs/33_streaming.ipynb #a24657d7
+def _through_windows(scene, done):
+    "Restored frames of a scene, of a network that holds nothing but a window"
+    network = scene.model
+    def read(i): return scene.read(i, i + 1)[0]
+    for i, frame in enumerate(in_windows(network.fast, read, scene.length, done), done):
+        def act(at): return frame if at is network.fast else next(in_windows(at, read, scene.length, i))
+        yield _finite(network.at(scene.first + i), act)
+
 def _frames_of(scene, look_ahead, done, state):
     "Restored frames of a scene from frame `done` on; `state` is the forward state before it"
+    if scene.model.model.window: return _through_windows(scene, done)
+    if not _is_plain(scene.model): return _in_passes(scene, done, state if done else None)
     if look_ahead is None: segments = _backward(scene, 0, scene.length, done)
     else: segments = _look_ahead(scene, look_ahead, done)
     return _restored(scene, segments, done, state if done else None)
@@ -560,13 +678,23 @@ def _steps_of_scene(length, segment, done=0)->int:
         if start + part > done: steps += _steps_of_scene(min(part, length - start), segment, max(done - start, 0))
     return steps
 
-def _backward_steps(starts, length, options, done=0)->int:
-    "Backward steps of a clip"
+def _steps_in_passes(trunks, length, segment, done)->int:
+    "Steps that `_in_passes` takes for all trunks but the last, if `done` frames were finished before"
+    before = list(trunks.values())[:-1]
+    steps = len(before)*(length - done//segment*segment)
+    if done or length <= segment: return steps
+    last = (length - 1)//segment*segment      # where the last segment begins
+    crossed = dict(each=0, backward=length - segment, forward=last)
+    return steps + sum(crossed[direction]*n for n, direction in enumerate(before, 1))
+
+def _backward_steps(starts, length, options, done=0, model=RecurrentNetwork)->int:
+    "Steps of all trunks of a network but the last, over a clip"
     segment, ahead, steps = options['segment'], options['look_ahead'], 0
     for start, end in zip(starts, [*starts[1:], length]):
         frames, finished = end - start, max(done - start, 0)
         if finished >= frames: continue
-        if ahead is None: steps += _steps_of_scene(frames, segment, finished)
+        if not _is_plain(model): steps += _steps_in_passes(model.trunks, frames, segment, finished)
+        elif ahead is None: steps += _steps_of_scene(frames, segment, finished)
         else: steps += sum(min(i + segment + ahead, frames) - i for i in range(finished, frames, segment))
     return steps
 
@@ -609,7 +737,8 @@ def _write_parts(job, network, clip, starts, fps, options, encoding, cost, progr
     done = sum(job.done)
     (h, w), (height, width) = clip.shape[1:3], options['size']
     aspect = clip.aspect*Fraction(w*height, h*width)      # the picture keeps its shape, its pixels may not
-    with _Progress(len(clip), done, _backward_steps(starts, len(clip), options, done), progress) as bar:
+    steps = _backward_steps(starts, len(clip), options, done, network) if network.trunks else 0
+    with _Progress(len(clip), done, steps, progress) as bar:
         frames = _upscaled(network, clip, starts, options, cost, job.folder, done, _forward_state(job), bar.begin)
         for i in range(len(job.done), len(lengths)):
             write_clip(bar.count(frames, lengths[i]), job.part(i), fps, clip.colour, aspect, encoding)
@@ -698,7 +827,7 @@ def _checked_request(source, output, model, compare, fps, encoding, force)->Path
     if fps is not None: frame_rate(fps)
     return checked_comparison(compare, force) if compare else None
 
-def _loaded(model, device)->RecurrentNetwork:
+def _loaded(model, device)->PlannedNetwork:
     return load_network(model).to(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
 
 def _tracks(source, clip, sound, fps)->Tracks|None:

@@ -33,7 +33,7 @@ with warnings.catch_warnings():     # Accelerate asks for tqdm's notebook widget
     from accelerate.state import AcceleratorState
 
 # %% ../nbs/27_training.ipynb #7a2bfa28
-from .networks import TRUNKS, RecurrentNetwork, has_bfloat16, in_flow, restore
+from .networks import RecurrentNetwork, has_bfloat16, in_flow, restore
 from .cost import keep_memory
 from .datasets import Crops, KnownFlows, Pair, middle, mirrored
 from .files import InputError, replacing
@@ -211,7 +211,8 @@ def _optimizer(model, recipe):
 def _set_learning(model, optimizer, recipe, iteration):
     "Set learning rates, and whether SPyNet learns, as a function of the iteration alone"
     for group in optimizer.param_groups: group['lr'] = group['scale']*recipe.lr_at(iteration)
-    for p in model.spynet.parameters(): p.requires_grad_(iteration >= _frozen(recipe))
+    for name, p in model.named_parameters():
+        if in_flow(name): p.requires_grad_(iteration >= _frozen(recipe))
 
 # %% ../nbs/27_training.ipynb #811b4607
 def processes()->int:
@@ -289,7 +290,7 @@ def _averaged(network, recipe, device)->AveragedModel|None:
     if not recipe.ema: return None
     return AveragedModel(network, device=device, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
 
-def _trunks(network): return [getattr(network, name) for name in TRUNKS if hasattr(network, name)]
+def _trunks(network): return [getattr(network, name) for name in getattr(network, 'trunks', ())]
 
 def _compile_trunks(network):
     if not any(map(shutil.which, (os.environ.get('CXX', 'c++'), 'g++', 'clang++'))):
@@ -411,7 +412,7 @@ def _history(losses, recipe)->pd.DataFrame:
 # %% ../nbs/27_training.ipynb #9449f37f
 SAVE_AFTER = 300      # seconds, after which a state is saved even if `save_every` iterations have not passed
 
-def train(model,                             # a network with a `spynet`; trained in place
+def train(model,                             # its flow network, if any, is named `spynet`; trained in place
           crops:Crops,                       # training crops, or an object with their `batch`, `digest` and settings
           recipe:Recipe,
           callbacks:Iterable[Callable]=(),   # each called as callback(model, iteration) after a step, see below
@@ -494,11 +495,15 @@ def _record_states(net, states, always)->list:
         def hook(trunk, given):
             if always or trunk.training: states[name].append(given[1])
         return hook
-    return [getattr(net, name).register_forward_pre_hook(recorder(name)) for name in TRUNKS]
+    return [getattr(net, name).register_forward_pre_hook(recorder(name)) for name in states]
 
-def _same_weights(one, other)->bool:
-    "Whether two modules have the same parameters"
-    mine, theirs = dict(one.named_parameters()), dict(other.named_parameters())
+def _stream_widths(network)->dict[str, int]:
+    "Channels of what trunks read of a state, by trunk"
+    return {name: network.get_submodule(layer).out_channels for name, layer in network.state_layers.items()}
+
+def _same_flow(one, other)->bool:
+    "Whether the flow networks of two networks have the same parameters; none is like none"
+    mine, theirs = ({name: p for name, p in net.named_parameters() if in_flow(name)} for net in (one, other))
     return mine.keys() == theirs.keys() and all(torch.equal(p, theirs[name]) for name, p in mine.items())
 
 def _state_error(student, dense, kept):
@@ -521,15 +526,15 @@ class Teacher:
         self.dense, self.student = copy.deepcopy(dense).eval().requires_grad_(False), student
         self.left = {name: torch.as_tensor(list(channels)) for name, channels in left.items()}
         self.output, self.states = output, states
-        self.of_student, self.of_dense = ({name: [] for name in TRUNKS} for _ in range(2))      # states, by trunk
-        self.same_flow = _same_weights(dense.spynet, student.spynet)
+        self.of_student, self.of_dense = ({name: [] for name in self.left} for _ in range(2))      # states, by trunk
+        self.same_flow = _same_flow(dense, student)
 
     @classmethod
     def of(cls, dense:RecurrentNetwork, student:RecurrentNetwork)->'Teacher':
         "Of a student of any widths; states are compared where streams are equally wide, else the channels are unknown"
-        def streams(net): return {name: net.state_width(name) for name in TRUNKS}
-        same = streams(dense) == streams(student)
-        return cls(dense, student, {name: range(width) for name, width in streams(dense).items()} if same else {})
+        widths = _stream_widths(dense)
+        same = widths == _stream_widths(student)
+        return cls(dense, student, {name: range(width) for name, width in widths.items()} if same else {})
 
     def __enter__(self):
         # a student that is only being scored is in eval mode, and not recorded
@@ -547,7 +552,7 @@ class Teacher:
     def loss(self, lq, out, flows=None)->torch.Tensor:
         "Of the student's output for a clip, and its flows if known, which are the teacher's if SPyNet is"
         self.dense.to(lq.device)
-        with torch.no_grad(): target = self.dense(lq, flows if self.same_flow else None)
+        with torch.no_grad(): target = self.dense(lq, *((flows,) if flows and self.same_flow else ()))
         errors = [_state_error(student, dense, kept) for name, kept in self.left.items()    # first states are zeros
                   for student, dense in zip(self.of_student[name][1:], self.of_dense[name][1:], strict=True)]
         for states in (*self.of_student.values(), *self.of_dense.values()): states.clear()

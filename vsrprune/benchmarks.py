@@ -308,7 +308,7 @@ def surgery_error(model:PlannedNetwork, found:list, size:tuple=(32, 48))->float:
 # %% ../nbs/37_benchmarks.ipynb #famil003
 def family_row(name:str,
                model:PlannedNetwork,       # its weights do not matter, see `random_weights`
-               size:tuple=(90, 160),       # (h, w) of the low-resolution frames that are timed
+               size:tuple=(64, 96),        # (h, w) of the low-resolution frames that are timed
                frames:int=5,
                keep:float=0.5,             # share of the MACs that is left when it is timed
               )->dict:

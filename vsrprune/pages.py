@@ -112,8 +112,9 @@ def _fill_down(section):
             cell['class'] = 'again'
 
 # %% ../nbs/48_pages.ipynb #page0013
+# notebooks, where that is not 44_figures or 43_tables
 MADE_IN = {'fig:architecture': '12_basicvsr', 'fig:crops': 'experiments/pictures', 'tab:claims': '45_paper',
-           'tab:upscale': '45_paper', 'tab:families': '45_paper'}      # notebooks, where that is not 44_figures or 43_tables
+           'tab:upscale': '45_paper', 'tab:families': '45_paper'}
 
 def _source_line(soup, label:str, profile:str):
     "Under a caption: the notebook that makes this figure or table, and the records it is made from"

@@ -18,10 +18,10 @@ from .catalogue import CATALOGUE
 from .files import InputError, write_text
 from .groups import groups
 from .profiles import Line, Profile
-from .records import Record, fair_drop, record_name, select
+from .records import Record, fair_drop, mean_score, record_name, runs_alike, select
 from .slim_flow import SLIM_RECIPE, slim_flow
-from .steps import dense_network, dense_path, finished_records, training_clips
-from .tables import describe
+from .steps import dense_network, dense_path, run_records, training_clips
+from .tables import dense_record, describe
 
 # %% ../nbs/46_shipping.ipynb #3831c2fa
 def _macs_per_pixel(model:BasicVSR)->tuple[float, float]:
@@ -79,10 +79,14 @@ def _stage_scores(records:list[Record], last:Record)->pd.DataFrame:
     stages = [r for r in run if r.stage != 'finetuned' or r == last]
     return pd.DataFrame([dict(stage=r.stage, psnr=r.scores.psnr, ssim=r.scores.ssim) for r in stages])
 
-def _drop_facts(records:list[Record], last:Record)->dict:
-    "The fair drop of the method (dB), and how many seeds it is the mean of"
-    alike = select(records, method=last.method, options=last.options, stage='finetuned', iterations=last.iterations)
-    return dict(fair_drop=fair_drop(last, records), seeds=len(alike))
+def _drop_text(records:list[Record], last:Record)->str:
+    "What the method lost, and how many seeds that is the mean of"
+    seeds = f'mean of {len(runs_alike(last, records))} seed(s)'
+    if select(records, method='dense', stage='finetuned', iterations=last.iterations):
+        return f'The fair drop of this method, {seeds}, is {fair_drop(last, records):.2f} dB.'
+    lost = dense_record(records).scores.psnr - mean_score(runs_alike(last, records))
+    return (f'The drop from the dense network as it is, {seeds}, is {lost:.2f} dB; that one was not trained for as '
+            'long, so there is no fair drop.')
 
 # %% ../nbs/46_shipping.ipynb #258de165
 def _source_name(profile:Profile)->str:
@@ -133,7 +137,7 @@ On {profile_data}, step by step:
 
 {stages}
 
-The fair drop of this method, mean of {seeds} seed(s), is {fair_drop:.2f} dB.
+{drop}
 
 ## Widths
 
@@ -188,7 +192,7 @@ def pruned_card(name:str, profile:Profile, line:Line,
     "The card of a network of the sweep, as Markdown"
     source = _source_name(profile)
     model, dense = checkpoints.load(path), dense_network(profile)
-    facts = _cost_facts(model, dense) | _training_facts(last) | _drop_facts(records, last)
+    facts = _cost_facts(model, dense) | _training_facts(last)
     return PRUNED_CARD.format(
         name=name, link=_link(source), profile=profile.name, line=_full_name(profile, line),
         cut=_percent_removed(profile, dense, last),
@@ -198,6 +202,7 @@ def pruned_card(name:str, profile:Profile, line:Line,
         described=describe(last.method, last.options),
         profile_data=profile.data,
         stages=_markdown(_stage_scores(records, last), ssim='.4f'),
+        drop=_drop_text(records, last),
         widths=_markdown(width_table(model, dense)),
         scores=_markdown(scores, ssim='.4f', bicubic_ssim='.4f'),
         licence=_licence(source, line.repair),
@@ -277,7 +282,7 @@ def ship(profile:Profile,
     if seed is None: seed = (chosen.seeds or profile.seeds)[0]
     iterations = _length(profile, chosen)
     run = _run_weights(profile, chosen, iterations, seed)
-    records = finished_records(profile)
+    records = run_records(profile)
     last = _run_record(profile, chosen, records, iterations, seed)
     about = _provenance(profile, chosen, name, seed, run)
     model, slim = checkpoints.load(run), None

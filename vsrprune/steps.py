@@ -8,7 +8,7 @@ __all__ = ['STAGE_ENV', 'PUBLISHED_SIZE', 'training_clips', 'calibration', 'dens
            'run_widths', 'line_scores', 'line_widths', 'repair_options', 'prune_line_filters', 'scan_weights',
            'mask_options', 'prune_line_weights', 'line_fields', 'score_stages', 'plan_of_line', 'run_prune',
            'student_of', 'teacher_for', 'sparsity_callbacks', 'run_finetune', 'regularise', 'run_aware', 'speed_path',
-           'machines', 'timed_names', 'run_speed', 'with_speed', 'chosen_records', 'finished_records',
+           'machines', 'timed_names', 'run_speed', 'with_speed', 'chosen_records', 'run_records', 'finished_records',
            'promote_records', 'profile_records', 'restore_committed', 'missing_runs', 'trained_iterations',
            'evaluated_frames', 'estimate_report']
 
@@ -18,6 +18,7 @@ import hashlib
 import json
 import time
 import warnings
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -495,13 +496,16 @@ def chosen_records(records:list[Record])->list[Record]:
     return [r.model_copy(update=dict(chosen=key(r) in chosen)) for r in records]
 
 # %% ../nbs/42_steps.ipynb #d62198b6
-def finished_records(profile:Profile)->list[Record]:
-    "Records of all lines that have been run, those of timed networks with their times; `InputError` where none is"
+def run_records(profile:Profile, names:Iterable[str]|None=None)->list[Record]:
+    "Records of a profile's runs, by default all that are there; those of timed networks with their times"
     timed = speed_path(profile)
     if not timed.exists(): raise InputError(f'{timed} is missing; run the report of this profile first.')
     speed = json.loads(timed.read_text())
-    records = read_records(profile.folder/'records', profile.so_far().record_names)
-    return chosen_records([with_speed(record, speed) for record in records])
+    return [with_speed(record, speed) for record in read_records(profile.folder/'records', names)]
+
+def finished_records(profile:Profile)->list[Record]:
+    "Records of all lines that have been run with what they are compared with; `InputError` where none is"
+    return chosen_records(run_records(profile, profile.so_far().record_names))
 
 def promote_records(profile:Profile)->list[Record]:
     "Commit the records of finished lines, beside those of other lines that are committed already"

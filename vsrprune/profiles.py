@@ -360,7 +360,8 @@ def product_runs(settings:Settings, records:list[str], pictures:bool=True)->list
             Run('figures', 'figures', (*shared, 'vsrprune/figures.py', *scan, *records), tuple(drawn))]
     if pictures: runs.append(Run('pictures', 'pictures', tuple(records), tuple(crops), weight=1))
     sources = sorted(str(path.relative_to(repo_root())) for path in (repo_root()/'paper').glob('*.tex'))
-    needs = [*sources, 'paper/references.bib', *tables, *drawn, *crops]
+    shown = [path for path in (*drawn, *crops) if path.endswith('.pdf')]      # those that LaTeX reads
+    needs = [*sources, 'paper/references.bib', *tables, *shown]
     return [*runs, Run('paper', 'paper', tuple(needs), (f'paper/report-{name}.pdf',))]
 
 # %% ../nbs/41_profiles.ipynb #8b56adcc

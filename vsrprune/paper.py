@@ -6,7 +6,7 @@
 __all__ = ['SHORT', 'VAL', 'all_rows', 'paper_scope', 'fill_row', 'comparable', 'span', 'claims_table', 'claims_latex',
            'named_sweep', 'row_numbers', 'facts', 'recipe_numbers', 'dense_numbers', 'seeds_text', 'numbers',
            'length_numbers', 'benchmark', 'sparse_numbers', 'upscale_table', 'upscale_latex', 'upscale_numbers',
-           'families_table', 'families_latex', 'all_numbers', 'line_numbers', 'numbers_tex']
+           'families_table', 'families_numbers', 'families_latex', 'all_numbers', 'line_numbers', 'numbers_tex']
 
 # %% ../nbs/45_paper.ipynb #381dd119
 import json
@@ -351,6 +351,13 @@ def families_table(found:dict)->pd.DataFrame:     # the benchmark 'families-cpu'
     "A row for each family, see `benchmarks.family_row`"
     return pd.DataFrame(found['rows'])
 
+def families_numbers(found:dict|None)->dict[str, str]:
+    "What the caption says of the measurement: 'families.size' and so on"
+    if not found: return {}
+    about = found['conditions']
+    return {'families.size': '{}x{}'.format(*about['size']), 'families.frames': str(about['frames']),
+            'families.threads': str(about['threads'])}
+
 def families_latex(table:pd.DataFrame)->str:
     "The table of families, as LaTeX"
     def cells(row):
@@ -367,6 +374,7 @@ def all_numbers(records:list[Record])->dict[str, str]:
     "Numbers of records and of the benchmarks that are kept"
     values = numbers(records) | length_numbers(records)
     values |= sparse_numbers(benchmark('sparse-cpu')) | sparse_numbers(benchmark('sparse-cuda'))
+    values |= families_numbers(benchmark('families-cpu'))
     return values | upscale_numbers(benchmark('upscale-cpu'), benchmark('upscale-cuda'))
 
 def line_numbers(asked:int, done:int)->dict[str, str]:

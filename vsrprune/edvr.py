@@ -42,7 +42,7 @@ PYRAMID = ('conv_l2_1', 'conv_l2_2', 'conv_l3_1', 'conv_l3_2')      # two layers
 
 def _odd(n):
     if n % 2: return n
-    raise ValueError('a window has a middle, so its frames are of an odd number')
+    raise ValueError('a window must be of an odd number of frames, so that it has a middle one')
 
 def _blocks(params, name)->tuple[int, ...]:
     "Inner widths of residual blocks, read off the weights"

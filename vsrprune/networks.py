@@ -137,10 +137,10 @@ class PlannedNetwork(nn.Module):
     Plan = NetworkPlan             # the document of its widths
     parts: dict[str, str] = {}     # patterns of layers' names, each with one of `PARTS`
     trunks: dict[str, str] = {}          # in their order, each with its direction; none where no state is carried
-    state_layers: dict[str, str] = {}    # by trunk, the layer whose filters are the channels of the state
+    state_layers: dict[str, str] = {}    # by trunk, the layer whose filters are its features
     cleans = False                       # whether frames are cleaned first, by a method `clean`
     window: int|None = None              # frames of a window, where frames are restored from windows
-    multiple = 1                         # of which both sides of a frame are extended to one, see `extended`
+    multiple = 1                         # height and width are padded to multiples of it, see `extended`
 
     def __init__(self, plan): super().__init__()
 
@@ -223,7 +223,8 @@ class RecurrentNetwork(FlowNetwork):
 
 # %% ../nbs/11_networks.ipynb #window02
 def window_at(i:int, length:int, window:int)->list[int]:
-    "Frames of the window around frame `i` of a clip; see the notebook for what stands for those that do not exist"
+    """Numbers of the frames of the window around frame `i`. For a missing one stands a frame beyond the window's other
+    end (4, 3, 0, 1, 2 for frame 0: `reflection_circle` of EDVR), or the nearest where the clip is shorter than that"""
     half, last = window//2, length - 1
     def stands_for(j):
         if length < window: return min(max(j, 0), last)
@@ -236,7 +237,7 @@ def in_windows(network,           # has `window`, `features` and `fuse`
                length:int,        # frames of the clip
                start:int=0,       # the first that is restored
               ):
-    "Restored frames (b, 3, 4h, 4w), one after the other; features of as many frames as a window has are held"
+    "Restored frames (b, 3, 4h, 4w), one after the other; features of at most one and a half windows are held"
     known = {}
     for i in range(start, length):
         wanted = window_at(i, length, network.window)

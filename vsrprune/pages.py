@@ -83,7 +83,7 @@ def _table_shape(tabular:str)->tuple[int, list[int]]:
     return rows[0], rows[1:]
 
 def _shape_table(soup, table, head:int, sections:list[int]):
-    "Head and sections of a table, in which a row says again what it shares with the one before"
+    "Head and sections of a table, each row with the cell that it shares with the row above"
     rows = table.find_all('tr')
     for part in table.find_all(['thead', 'tbody']): part.unwrap()
     for row in rows: row.extract()
@@ -192,7 +192,7 @@ def records_page(profile:Profile)->str:
     "All records of a profile in MyST Markdown, each under its name"
     records = known_records(profile)
     parts = [f'# Records of {profile.name}\n\nWhere the numbers of [the report](report-{profile.name}.md) come from: '
-             f'{len(records)} records, each a JSON file. The same facts for machines are in '
+             f'{len(records)} records, each a JSON file. They are machine-readable in '
              '[ro-crate-metadata.json](ro-crate-metadata.json).\n']
     for record in records:
         parts.append(f'## {record.name}\n')
@@ -205,7 +205,7 @@ _SVG, _LINKS = 'http://www.w3.org/2000/svg', 'http://www.w3.org/1999/xlink'
 
 def svg_with_titles(figure,                   # matplotlib
                     titles:dict[str, str],    # by the `gid` of an artist
-                    label:str,                # what the chart shows, for who cannot see it
+                    label:str,                # what the chart shows, for those who cannot see it
                    )->str:
     "A figure as SVG to be put into a page, with a tooltip for each named artist"
     import matplotlib

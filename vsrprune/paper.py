@@ -366,7 +366,7 @@ def families_latex(table:pd.DataFrame)->str:
                 f'{100*row.reachable:.0f}', _small(row.apart), f'{100*(1 - row.kept):.0f}', printed(row.faster, 2)]
 
     headings = [('', 'family'), ('', 'parameters'), ('MACs (G)', 'w/o flow'), ('MACs (G)', 'flow'), ('', 'groups'),
-                ('', 'can go (%)'), ('', 'surgery'), ('timed', 'MACs gone (%)'), ('timed', 'times as fast')]
+                ('', 'prunable (%)'), ('', 'error'), ('timed', 'MACs gone (%)'), ('timed', 'times as fast')]
     return tabular('l' + 'r'*8, headings, [[cells(row) for row in table.itertuples()]])
 
 # %% ../nbs/45_paper.ipynb #9bc6d6b6

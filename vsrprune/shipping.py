@@ -167,7 +167,7 @@ def _percent_removed(profile:Profile, dense:BasicVSR, last:Record)->str:
 
 # %% ../nbs/46_shipping.ipynb #slimcard
 def _slimmed(model:BasicVSR, profile:Profile, keep:float, run:Path)->tuple[BasicVSR, dict]:
-    "A network of a run whose SPyNet is cut to a share of its channels and taught its flows, and what the card says"
+    "A network of a run with a smaller SPyNet, distilled from its own, and what the card says of that"
     recipe, (pairs, data) = SLIM_RECIPE, training_clips(profile)
     state = profile.folder/'states'/f'{run.stem}-flow-{keep:g}.pt'
     small, far = slim_flow(model, keep, pairs, training_clips(profile, 'validation')[0], recipe, state, 'SPyNet')
@@ -176,10 +176,10 @@ def _slimmed(model:BasicVSR, profile:Profile, keep:float, run:Path)->tuple[Basic
 def _slim_text(slim:dict|None)->str:
     "A paragraph of the card; '' where SPyNet is as the line left it"
     if not slim: return ''
-    return (f"\n\nIts SPyNet was cut to {100*slim['keep']:g} % of the channels of each group, by L1 norm, and taught "
-            f"the flows of the whole one for {slim['iterations']:,} iterations on {slim['clips']} clips "
-            f"({slim['data']}): on held-out clips its flows were {slim['cut']:.2f} low-resolution pixels from those, "
-            f"and are {slim['taught']:.2f}.")
+    return (f"\n\nIts SPyNet was pruned to {100*slim['keep']:g} % of the channels of each group, by L1 norm, and "
+            f"distilled from the whole one for {slim['iterations']:,} iterations on {slim['clips']} clips "
+            f"({slim['data']}). The endpoint error between both on held-out clips was {slim['pruned']:.2f} "
+            f"low-resolution pixels before and is {slim['distilled']:.2f} after it.")
 
 # %% ../nbs/46_shipping.ipynb #4b4e2a9e
 def pruned_card(name:str, profile:Profile, line:Line,
@@ -198,7 +198,7 @@ def pruned_card(name:str, profile:Profile, line:Line,
         cut=_percent_removed(profile, dense, last),
         times=times_text(last, source),
         megabytes=path.stat().st_size/1e6,
-        slim=_slim_text(slim), options=f" --flow {slim['keep']}" if slim else '',
+        slim=_slim_text(slim), options=f" --keep-flow {slim['keep']}" if slim else '',
         described=describe(last.method, last.options),
         profile_data=profile.data,
         stages=_markdown(_stage_scores(records, last), ssim='.4f'),
@@ -273,7 +273,7 @@ def ship(profile:Profile,
          name:str,              # of the file in data/weights, without suffix
          seed:int|None=None,    # default the line's first
          force:bool=False,      # replace a network of this name
-         flow:float|None=None,  # share of the channels of SPyNet that is left, see `slim_flow`; default all
+         keep_flow:float|None=None,     # share of SPyNet's channels that is left, see `slim_flow`; default all
         )->Path:                # of the shipped file; its card lies next to it
     "Copy a network of a finished sweep to data/weights and write its card; `InputError` where its report was not run"
     chosen = line_named(profile, line)
@@ -286,7 +286,7 @@ def ship(profile:Profile,
     last = _run_record(profile, chosen, records, iterations, seed)
     about = _provenance(profile, chosen, name, seed, run)
     model, slim = checkpoints.load(run), None
-    if flow: model, slim = _slimmed(model, profile, flow, run)
+    if keep_flow: model, slim = _slimmed(model, profile, keep_flow, run)
     checkpoints.save(model, path, provenance=about | dict(slim=slim or ''), dtype=torch.float16)
     scores = score_baseline(path, ['stills', *available(['vid4', 'more'])])
     card = pruned_card(name, profile, chosen, path, records, last, scores, slim)

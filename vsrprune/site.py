@@ -51,7 +51,7 @@ def with_links(text:str,          # Markdown
                pages:set[str],    # of the site, by path
                folder:Path,       # of the site's sources
               )->str:
-    "A text whose links lead to pages of the site, and whose pictures are beside it"
+    "A text whose links lead to pages of the site, and whose pictures are copied along"
     here = os.path.dirname(source)
     def link(found):
         name, path, place = found[1], found[2], found[3] or ''
@@ -173,7 +173,7 @@ def setup(app):
 
 # %% ../nbs/49_site.ipynb #site0018
 def _settings(folder:Path)->dict:
-    "Of Sphinx"
+    "Configuration of Sphinx"
     return dict(project='vsrprune', html_title='vsrprune', extensions=['myst_nb', 'vsrprune.site'],
                 html_theme='furo', html_copy_source=False, html_show_sphinx=False, html_math_renderer='mathml',
                 html_static_path=[str(repo_root()/'docs'/'site')], html_css_files=['site.css'],
@@ -195,7 +195,7 @@ def _run_sphinx(folder:Path, target:Path)->list[str]:
 def _check_target(target:Path):
     "`InputError` for a folder that holds something else"
     if target.is_dir() and any(target.iterdir()) and not (target/'.buildinfo').is_file():
-        raise InputError(f'{target} is no site that vsrprune built; choose another folder, or move its files away.')
+        raise InputError(f'{target} is not a site built by vsrprune; choose another folder, or move its files away.')
 
 # %% ../nbs/49_site.ipynb #site0019
 def build_site(target:Path,              # a folder to write or replace

@@ -62,13 +62,13 @@ def slim_flow(model:RecurrentNetwork,       # left as it is
               state:str|Path|None=None,     # as for `train`
               progress:bool|str=True,       # likewise
              )->tuple[RecurrentNetwork, dict[str, float]]:
-    """A copy with a smaller SPyNet, taught the flows of the given one; how far its flows are from those, in pixels:
-    'cut' before and 'taught' after training. `InputError` for a share that is none, as of `prune_filters`"""
+    """A copy with a smaller SPyNet, distilled from the given one; the endpoint error of its flows against those, in
+    low-resolution pixels: 'pruned' before and 'distilled' after training. `InputError` unless 0 < keep < 1"""
     small, _ = prune_filters(model, 1 - keep, parts=('flow',))
     spynet = model.spynet.eval()
     measured = FoundFlows(replace(recipe, sequence=recipe.sequence + 1).crops(held_out), spynet)
-    far = dict(cut=distance(small.spynet, measured))
+    far = dict(pruned=distance(small.spynet, measured))
     small.requires_grad_(True)
     flows = FoundFlows(recipe.crops(pairs), spynet)
     train(PairFlow(small.spynet), flows, recipe, state=state, progress=progress, loss_of=flow_loss)
-    return small, far | dict(taught=distance(small.spynet, measured))
+    return small, far | dict(distilled=distance(small.spynet, measured))

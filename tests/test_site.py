@@ -78,6 +78,12 @@ def test_links_inside_lead_somewhere(site, pages):
     assert not broken
 
 
+def test_no_id_is_given_twice(pages):
+    for name in ('report-vid4.html', 'networks.html', 'gallery.html', 'records-vid4.html'):
+        ids = [tag['id'] for tag in pages[Path(name)].article.find_all(id=True)]
+        assert len(ids) == len(set(ids)), (name, sorted({one for one in ids if ids.count(one) > 1})[:5])
+
+
 def test_pictures_have_an_alternative_text(pages):
     pictures = [(str(path), tag) for path, page in pages.items() for tag in page.article.find_all('img')]
     assert len(pictures) > 20 and not [found for found in pictures if not found[1].get('alt', '').strip()]

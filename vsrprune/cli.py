@@ -473,12 +473,17 @@ def _tell_built(profile:str, records:Path, target:str, as_json:bool):
     tell(pdf, as_json, report=pdf)
 
 # %% ../nbs/50_cli.ipynb #sitecmd1
+def _first_paragraph(text:str)->str: return ' '.join(text.split('\n\n')[0].split())
+
 def reference()->str:
     "All commands and their options in Markdown, made from the commands themselves"
     from typer.cli import get_docs_for_click
     command = typer.main.get_command(app)
     context = typer.Context(command, info_name='vsrprune')
-    return get_docs_for_click(obj=command, ctx=context, name='vsrprune', title='Command reference')
+    text = get_docs_for_click(obj=command, ctx=context, name='vsrprune', title='Command reference')
+    for name, one in command.commands.items():      # its list of commands cuts what each does short
+        text = text.replace(f'* `{name}`: {one.get_short_help_str()}', f'* `{name}`: {_first_paragraph(one.help)}')
+    return text
 
 def build_here(folder:Path)->Path:
     "Build the site with a line for each part; its first page"

@@ -319,7 +319,7 @@ def fast_parts(model, dtype:torch.dtype, tile:int|None=None, fused:bool|None=Non
 
 def _in_own_precision(model, dtype, tile):
     "A copy for inference; `InputError` for tiles, which a family without parts of its own does not have"
-    if tile is not None: raise InputError(f'Fast: frames of a {type(model).__name__} cannot be cut into tiles.')
+    if tile is not None: raise InputError(f'frames of {type(model).__name__} cannot be cut into tiles.')
     return copy.deepcopy(model).to(dtype, memory_format=torch.channels_last).eval().requires_grad_(False)
 
 @fast_parts.register

@@ -125,14 +125,22 @@ def _source_line(soup, label:str, profile:str):
     line.extend(['Made in ', made, ' from ', records, '.'])
     return line
 
+def _set_caption(soup, table, number:int, label:str):
+    "Put a numbered caption before the box of a table, so that it does not scroll with it"
+    caption = table.caption.extract()
+    caption.name, caption['class'], caption['id'] = 'p', 'caption', f'{label}-caption'
+    caption.insert(0, f'Table {number}. ')
+    table['aria-labelledby'] = caption['id']
+    table.parent.insert_before(caption)
+
 def _finish_tables(soup, shapes, profile):
     "Bring tables into shape, numbered, each in a box that scrolls where the screen is narrow"
     for number, (table, shape) in enumerate(zip(soup.find_all('table'), shapes, strict=True), 1):
         _shape_table(soup, table, *shape)
         table['class'] = 'sortable'
         label = table.find_parent('div')['id']
-        table.caption.insert(0, f'Table {number}. ')
         table.wrap(soup.new_tag('div', attrs={'class': 'scroll', 'tabindex': '0'}))
+        _set_caption(soup, table, number, label)
         table.parent.insert_after(_source_line(soup, label, profile))
 
 def _finish_figures(soup, profile):
@@ -182,7 +190,8 @@ def report_page(profile:str)->str:
         if node.name not in ('h1', 'h2', 'h3'):
             between += str(node)
             continue
-        parts += [_fenced(between), _fenced(f'<a id="{escape(node["id"])}"></a>')]
+        parts.append(_fenced(between))
+        if node['id'].startswith('sec:'): parts.append(_fenced(f'<a id="{escape(node["id"])}"></a>'))
         parts.append(f"{'#'*(int(node.name[1]) + 1)} {' '.join(node.get_text().split())}\n")
         between = ''
     return '\n'.join([*parts, _fenced(between)])
@@ -220,7 +229,8 @@ def svg_with_titles(figure,                   # matplotlib
         title = titles[node.get('id')]
         node.attrib |= {'tabindex': '0', 'role': 'img', 'aria-label': title}
         ElementTree.SubElement(node, f'{{{_SVG}}}title').text = title
-    return ElementTree.tostring(root, encoding='unicode')
+    own = re.sub(r'\W+', '-', label)      # a page may hold several charts, and names of parts are alike in all
+    return re.sub(r'( id="|url\(#|href="#)', rf'\g<1>{own}-', ElementTree.tostring(root, encoding='unicode'))
 
 # %% ../nbs/48_pages.ipynb #page0030
 def _time_chart(records:list[Record], machine:str)->str:
@@ -234,6 +244,8 @@ def _time_chart(records:list[Record], machine:str)->str:
     for i, point in enumerate(points.itertuples()):
         name = f'{dense_record(records).profile}-{machine}-{i}'
         ax.plot(point.ms, point.psnr, 'k*' if point.method == 'dense' else 'o', markersize=9, gid=name)
+        ax.annotate('dense' if point.method == 'dense' else f'{point.kept:.0%}', (point.ms, point.psnr), (7, 5),
+                    textcoords='offset points', fontsize=9)
         titles[name] = (f'{point.method}, {point.kept:.0%} of the MACs: {point.psnr:.2f} dB, '
                         f'{point.ms:,.0f} ms per frame')
     ax.set(title=machine.replace('-', ', '), xlabel='ms per frame', ylabel='PSNR (dB)')
@@ -274,7 +286,8 @@ def networks_page(sweeps:dict[str, list[Record]])->str:
              '## PSNR against time\n']
     for profile, records in sweeps.items():
         for machine in timed_machines(records):
-            about = f'Profile {profile}, {machine.replace("-", ", ")}; each point says what it is.'
+            about = (f'Profile {profile}, {machine.replace("-", ", ")}. Labels: share of the MACs that is left; hover '
+                     'over a point, or move to it by the keyboard, to see what it is.')
             parts.append(_chart(_time_chart(records, machine), about))
     parts.append('## Widths\n')
     for row in rows:

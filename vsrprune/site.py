@@ -111,8 +111,9 @@ def _relative(pattern:str)->list[str]:
     return sorted(str(path.relative_to(repo_root())) for path in repo_root().glob(pattern))
 
 def reported()->list[Profile]:
-    "Profiles whose report was built"
-    return [Profile.load(Path(path).parent.name) for path in _relative('paper/tables/*/numbers.tex')]
+    "Profiles whose report was built, those with committed records first"
+    found = [Profile.load(Path(path).parent.name) for path in _relative('paper/tables/*/numbers.tex')]
+    return sorted(found, key=lambda profile: not profile.committed_folder.is_dir())
 
 # %% ../nbs/49_site.ipynb #site0014
 def _written_pages(folder:Path, commands:str, note:Callable)->dict[str, str]:
@@ -174,7 +175,9 @@ def setup(app):
 # %% ../nbs/49_site.ipynb #site0018
 def _settings(folder:Path)->dict:
     "Configuration of Sphinx"
-    return dict(project='vsrprune', html_title='vsrprune', extensions=['myst_nb', 'vsrprune.site'],
+    # excerpts of what is found would have to be fetched, which a page opened from disk may not do
+    return dict(project='vsrprune', html_title='vsrprune', html_show_copyright=False, html_show_search_summary=False,
+                extensions=['myst_nb', 'vsrprune.site'],
                 html_theme='furo', html_copy_source=False, html_show_sphinx=False, html_math_renderer='mathml',
                 html_static_path=[str(repo_root()/'docs'/'site')], html_css_files=['site.css'],
                 html_js_files=['site.js'], html_extra_path=[str(folder/'extra')], exclude_patterns=['extra'],

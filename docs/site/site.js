@@ -23,6 +23,7 @@ function sort(table, column, descending) {
 function makeSortable(table) {
   const headings = [...table.tHead.rows[table.tHead.rows.length - 1].cells];
   headings.forEach((heading, column) => {
+    if (!heading.textContent.trim()) return;
     const button = document.createElement('button');
     button.type = 'button';
     button.title = 'sort by this column';
@@ -39,7 +40,7 @@ function makeSortable(table) {
 
 document.documentElement.classList.add('scripted');
 document.addEventListener('DOMContentLoaded', () => {
-  document.querySelectorAll('table.sortable, table.docutils').forEach(table => table.tHead && makeSortable(table));
+  document.querySelectorAll('table.sortable').forEach(makeSortable);
   document.querySelectorAll('.compare').forEach(pair => {
     const slider = pair.querySelector('input');
     slider.addEventListener('input', () => pair.style.setProperty('--cut', `${slider.value}%`));

@@ -565,8 +565,6 @@ def ship(profile:Annotated[str, typer.Argument(help='A file of data/profiles, wi
          line:Line,
          name:Annotated[str, typer.Argument(help='Name of the network in data/weights.')],
          seed:Annotated[int|None, typer.Option(help='Which seed of this line; default the first.')] = None,
-         keep_flow:Annotated[float|None, typer.Option(help="Share of SPyNet's channels to keep; the smaller SPyNet is "
-                                                           'distilled from the whole one. Default: all.')] = None,
          force:Force = False,
          as_json:AsJson = False):
     """Copy a network of a profile's sweep to data/weights, with a card.
@@ -577,7 +575,7 @@ def ship(profile:Annotated[str, typer.Argument(help='A file of data/profiles, wi
         from vsrprune.profiles import Profile
         from vsrprune.shipping import ship as copy_to_weights
         from vsrprune.provenance import write_crate
-        path = copy_to_weights(Profile.load(profile), line, name, seed, force, keep_flow)
+        path = copy_to_weights(Profile.load(profile), line, name, seed, force)
         write_crate()
     tell(str(path), as_json, weights=path)
 

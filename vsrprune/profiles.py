@@ -24,7 +24,7 @@ from .calibration import COUNT, FRAMES, SIDE
 from .criteria import CRITERIA
 from .files import Document, InputError, Positive, need_repository, repo_root
 from .networks import PARTS
-from .records import Options, option_words, record_name
+from .records import Options, option_words, record_name, whole_flow
 from .training import LearningRate
 from .widths import ALLOCATIONS
 
@@ -85,14 +85,14 @@ class Line(Options):
 # %% ../nbs/41_profiles.ipynb #4ca29cf1
 def stages_before_tuning(line:Line)->tuple[str, ...]:
     "The stages before fine-tuning at which the network of a line is scored"
-    if line.gradual or line.scratch: return ()
+    if line.gradual or line.scratch or line.keep_flow: return ()
     stages = ['regularised'] if line.aware else []
     stages.append('pruned')
     if line.repair: stages.append('repaired')
     return tuple(stages)
 
 OF_WEIGHTS = ('sparsity', 'scope', 'max_ratio', 'pattern', 'gradual')
-OF_FILTERS = ('filters', 'keep_macs', 'keep_time', 'widths', 'parts', 'aligned', 'aware', 'scratch')
+OF_FILTERS = ('filters', 'keep_macs', 'keep_flow', 'keep_time', 'widths', 'parts', 'aligned', 'aware', 'scratch')
 
 def _is_set(line, name)->bool: return getattr(line, name) != Options.model_fields[name].default
 
@@ -137,7 +137,8 @@ def _check_filters(line):
     else: _check_budget(line)
 
 def _check_share(line):
-    if line.keep_time: raise ValueError("'keep_time' goes with 'keep_macs'")
+    for name in ('keep_flow', 'keep_time'):
+        if _is_set(line, name): raise ValueError(f"'{name}' goes with 'keep_macs'")
     if line.widths: raise ValueError("'widths' goes with 'keep_macs'")
     if line.parts and not set(line.parts) <= set(PARTS): raise ValueError(f"parts are some of {', '.join(PARTS)}")
     if line.aware or line.scratch: raise ValueError("'aware' and 'scratch' go with 'keep_macs' and some iterations")
@@ -149,6 +150,12 @@ def _check_budget(line):
     if line.parts is not None or not line.aligned: raise ValueError("'parts' and 'aligned' go with 'filters'")
     if (line.aware or line.scratch) and not line.trained:
         raise ValueError("'aware' and 'scratch' go with 'keep_macs' and some iterations")
+    if line.keep_flow: _check_flow(line)
+
+def _check_flow(line):
+    if line.aware or line.scratch: raise ValueError("'keep_flow' goes with neither 'aware' nor 'scratch'")
+    if not line.iterations or line.iterations % 2:
+        raise ValueError("'keep_flow' needs an even number of iterations of its own: SPyNet is cut after half of them")
 
 # %% ../nbs/41_profiles.ipynb #2cdafd7b
 class Finetuning(Document):
@@ -268,6 +275,7 @@ def finetune_input(files:Files, line:Line|None, seed:int, iterations:int)->str:
     "The file that fine-tuning of a line starts from: weights, or the plan of a network trained from scratch"
     if line is None or line.gradual: return files.weights('dense')
     if line.scratch: return files.plan(line)
+    if line.keep_flow: return files.weights(record_name('filters', 'finetuned', whole_flow(line.options), iterations//2, seed))
     regularised = iterations//2 if line.aware else 0
     return files.weights(record_name(line.method, line.stages[-1], line.options, regularised, seed))
 
@@ -288,11 +296,11 @@ def line_runs(settings:Settings)->list[tuple[Line, int, int]]:
     return [(line, seed, usual if line.iterations is None else line.iterations)
             for line in settings.lines for seed in line.seeds or settings.seeds]
 
-def reference_lengths(line:Line, seed:int, iterations:int)->list[tuple[int, int]]:
-    "(seed, iterations) that the dense network is fine-tuned for, to compare a line with"
+def reference_lengths(settings:Settings, line:Line, seed:int, iterations:int)->list[tuple[int, int]]:
+    "(seed, iterations) that the dense network is fine-tuned for, to compare a line with; none for longer lines"
     # of pruning-aware training, what surgery leaves is scored too
     lengths = [iterations, iterations//2] if line.aware else [iterations]
-    return [(seed, n) for n in lengths if n]
+    return [(seed, n) for n in lengths if 0 < n <= settings.finetuning.iterations]
 
 def experiment_runs(settings:Settings, checkpoint:str='')->list[Run]:
     "Every run that leaves a record, or that such a run needs"
@@ -300,7 +308,7 @@ def experiment_runs(settings:Settings, checkpoint:str='')->list[Run]:
     runs = [dense_run(settings, checkpoint)]
     runs += [widths_run(settings, line) for line, *_ in found if line.keep_macs]
     runs += [prune_run(settings, line, seed, n) for line, seed, n in found if line.stages]
-    lengths = {length for asked in found for length in reference_lengths(*asked)}
+    lengths = {length for asked in found for length in reference_lengths(settings, *asked)}
     lengths |= {(seed, usual) for seed in settings.seeds}
     runs += [finetune_run(settings, None, seed, n) for seed, n in sorted(lengths)]
     runs += [finetune_run(settings, line, seed, n) for line, seed, n in found if n]
@@ -403,7 +411,7 @@ def _wanted_records(settings, line, seed, iterations)->list[str]:
     "Names of the records of a line and of what it is compared with"
     runs = [prune_run(settings, line, seed, iterations)] if line.stages else []
     if iterations: runs.append(finetune_run(settings, line, seed, iterations))
-    runs += [finetune_run(settings, None, *length) for length in reference_lengths(line, seed, iterations)]
+    runs += [finetune_run(settings, None, *length) for length in reference_lengths(settings, line, seed, iterations)]
     return [name for run in runs for name in run.records]
 
 # %% ../nbs/41_profiles.ipynb #76b4cbf8
@@ -465,8 +473,13 @@ def _read_fields(path:Path)->dict:
 
 # %% ../nbs/41_profiles.ipynb #767a19e9
 def check_lines(profile:Profile):
-    "`InputError` where two lines are the same"
-    seen = set()
+    "`InputError` where two lines are the same, or one goes on from a line that is not there"
+    found, seen = line_runs(profile), set()
+    there = {(line.options, seed, n) for line, seed, n in found}
+    for line, seed, n in found:
+        if line.keep_flow and (whole_flow(line.options), seed, n//2) not in there:
+            raise InputError(f"line '{line.name}' goes on from the same line without 'keep_flow' and with iterations: "
+                             f'{n//2}, seed {seed}; add that one.')
     for line in profile.lines:
         key = line.name, line.iterations
         if key in seen: raise InputError(f"line '{line.name}' is there twice.")

@@ -18,9 +18,8 @@ from .catalogue import CATALOGUE
 from .files import InputError, write_text
 from .groups import groups
 from .profiles import Line, Profile
-from .records import Record, fair_drop, mean_score, record_name, runs_alike, select
-from .slim_flow import SLIM_RECIPE, slim_flow
-from .steps import dense_network, dense_path, run_records, training_clips
+from .records import Record, fair_drop, mean_score, record_name, runs_alike, select, whole_flow
+from .steps import dense_network, dense_path, run_records
 from .tables import dense_record, describe
 
 # %% ../nbs/46_shipping.ipynb #3831c2fa
@@ -75,9 +74,12 @@ def _training_facts(last:Record)->dict:
 
 def _stage_scores(records:list[Record], last:Record)->pd.DataFrame:
     "PSNR (dB) and SSIM of every stage on the way to the shipped network"
-    run = [r for r in records if (r.method, r.options, r.seed) == (last.method, last.options, last.seed)]
-    stages = [r for r in run if r.stage != 'finetuned' or r == last]
-    return pd.DataFrame([dict(stage=r.stage, psnr=r.scores.psnr, ssim=r.scores.ssim) for r in stages])
+    before = select(records, method=last.method, options=whole_flow(last.options), seed=last.seed)
+    length = last.iterations//2 if last.options.keep_flow else last.iterations
+    stages = [r for r in before if r.stage != 'finetuned' or r.iterations == length]
+    rows = [(r.stage, r) for r in stages] + [('finetuned, SPyNet smaller', last)]*bool(last.options.keep_flow)
+    return pd.DataFrame([dict(stage=stage, iterations=r.iterations, psnr=r.scores.psnr, ssim=r.scores.ssim)
+                         for stage, r in rows])
 
 def _drop_text(records:list[Record], last:Record)->str:
     "What the method lost, and how many seeds that is the mean of"
@@ -113,8 +115,7 @@ def _licence(source:str, repaired:bool=False)->str:
 PRUNED_CARD = """# {name}
 
 {link} with {cut} % of its multiply-accumulates removed by pruning whole filters (SPyNet's are not \
-counted). Written by `vsrprune ship {profile} {line} {name}{options}`; sizes and scores are those of the file next to \
-this card.{slim}
+counted). Written by `vsrprune ship {profile} {line} {name}`; sizes and scores are those of the file next to this card.
 
 | | |
 |---|---|
@@ -130,7 +131,7 @@ PRUNED_CARD += """
 ## How it was made
 
 Filters and widths: {described}. Fine-tuned for {iterations:,} iterations on {clips} clips ({data}) at a learning rate \
-of {lr}, seed {seed}, on {machine}. The method was chosen on validation clips; the evaluation clips \
+of {lr}, seed {seed}, on {machine}.{slim} The method was chosen on validation clips; the evaluation clips \
 were never seen.
 
 On {profile_data}, step by step:
@@ -166,20 +167,14 @@ def _percent_removed(profile:Profile, dense:BasicVSR, last:Record)->str:
     return f'{100*(1 - kept):.0f}'
 
 # %% ../nbs/46_shipping.ipynb #slimcard
-def _slimmed(model:BasicVSR, profile:Profile, keep:float, run:Path)->tuple[BasicVSR, dict]:
-    "A network of a run with a smaller SPyNet, distilled from its own, and what the card says of that"
-    recipe, (pairs, data) = SLIM_RECIPE, training_clips(profile)
-    state = profile.folder/'states'/f'{run.stem}-flow-{keep:g}.pt'
-    small, far = slim_flow(model, keep, pairs, training_clips(profile, 'validation')[0], recipe, state, 'SPyNet')
-    return small, dict(keep=keep, clips=len(pairs), data=data, iterations=recipe.iterations, **far)
-
 def _slim_text(slim:dict|None)->str:
-    "A paragraph of the card; '' where SPyNet is as the line left it"
+    "A paragraph of the card; '' where the line keeps the whole SPyNet"
     if not slim: return ''
-    return (f"\n\nIts SPyNet was pruned to {100*slim['keep']:g} % of the channels of each group, by L1 norm, and "
-            f"distilled from the whole one for {slim['iterations']:,} iterations on {slim['clips']} clips "
-            f"({slim['data']}). The endpoint error between both on held-out clips was {slim['pruned']:.2f} "
-            f"low-resolution pixels before and is {slim['distilled']:.2f} after it.")
+    return (f" After half of the iterations, SPyNet was pruned to {100*slim['keep']:g} % of the channels of each "
+            f"group, by L1 norm, and distilled from the whole one for {slim['iterations']:,} iterations on "
+            f"{slim['clips']} clips ({slim['data']}). The endpoint error between both on held-out clips was "
+            f"{slim['pruned']:.2f} low-resolution pixels before this and {slim['distilled']:.2f} after; then all was "
+            'fine-tuned together.')
 
 # %% ../nbs/46_shipping.ipynb #4b4e2a9e
 def pruned_card(name:str, profile:Profile, line:Line,
@@ -187,7 +182,6 @@ def pruned_card(name:str, profile:Profile, line:Line,
                 records:list[Record],    # of the profile's finished runs
                 last:Record,             # of the shipped network, fine-tuned
                 scores:pd.DataFrame,     # from `score_baseline`
-                slim:dict|None=None,     # of its SPyNet, from `_slimmed`
                )->str:
     "The card of a network of the sweep, as Markdown"
     source = _source_name(profile)
@@ -198,7 +192,7 @@ def pruned_card(name:str, profile:Profile, line:Line,
         cut=_percent_removed(profile, dense, last),
         times=times_text(last, source),
         megabytes=path.stat().st_size/1e6,
-        slim=_slim_text(slim), options=f" --keep-flow {slim['keep']}" if slim else '',
+        slim=_slim_text(last.env.get('flow')),
         described=describe(last.method, last.options),
         profile_data=profile.data,
         stages=_markdown(_stage_scores(records, last), ssim='.4f'),
@@ -273,7 +267,6 @@ def ship(profile:Profile,
          name:str,              # of the file in data/weights, without suffix
          seed:int|None=None,    # default the line's first
          force:bool=False,      # replace a network of this name
-         keep_flow:float|None=None,     # share of SPyNet's channels that is left, see `slim_flow`; default all
         )->Path:                # of the shipped file; its card lies next to it
     "Copy a network of a finished sweep to data/weights and write its card; `InputError` where its report was not run"
     chosen = line_named(profile, line)
@@ -285,10 +278,8 @@ def ship(profile:Profile,
     records = run_records(profile)
     last = _run_record(profile, chosen, records, iterations, seed)
     about = _provenance(profile, chosen, name, seed, run)
-    model, slim = checkpoints.load(run), None
-    if keep_flow: model, slim = _slimmed(model, profile, keep_flow, run)
-    checkpoints.save(model, path, provenance=about | dict(slim=slim or ''), dtype=torch.float16)
+    checkpoints.save(checkpoints.load(run), path, provenance=about, dtype=torch.float16)
     scores = score_baseline(path, ['stills', *available(['vid4', 'more'])])
-    card = pruned_card(name, profile, chosen, path, records, last, scores, slim)
+    card = pruned_card(name, profile, chosen, path, records, last, scores)
     write_text(card, path.with_suffix('.md'))
     return path

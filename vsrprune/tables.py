@@ -27,7 +27,7 @@ import pandas as pd
 from .cost import Cost
 from .criteria import CRITERIA
 from .files import InputError, repo_root
-from .records import Options, Record, fair_drop, mean_score, mean_validation, select
+from .records import Options, Record, fair_drop, mean_score, mean_validation, select, whole_flow
 
 # %% ../nbs/43_tables.ipynb #b30523c0
 def absent(value)->bool: return value is None or not np.isfinite(value)
@@ -190,7 +190,8 @@ def describe(method:str, options:Options)->str:
     if options.aware: return describe_aware(options)
     if options.filters: return CRITERIA['filters'][options.criterion].label
     chosen = 'from scratch' if method == 'scratch' else CRITERIA['filters'][options.criterion].label
-    return ', '.join([chosen, options.widths, *_after(options)])
+    slim = [f'{_percent(options.keep_flow)}% of SPyNet'] if options.keep_flow else []
+    return ', '.join([chosen, options.widths, *_after(options), *slim])
 
 def slug(*words)->str:
     "Words as part of a name"
@@ -553,8 +554,11 @@ def _ablation_row(part:str, ratio:float, runs:list[Record])->dict:
 
 # %% ../nbs/43_tables.ipynb #43field1
 def _hours(r)->float:
-    "Of fine-tuning and scoring"
-    return sum(x.seconds for x in r.last)/len(r.last)/3600 if r.iterations else np.nan
+    "Of fine-tuning and scoring, with what a line with a smaller SPyNet goes on from"
+    if not r.iterations: return np.nan
+    before = dict(method=r.method, options=whole_flow(r.options), stage='finetuned', iterations=r.iterations//2)
+    parts = [r.last, select(r.records, **before)] if r.options.keep_flow else [r.last]
+    return sum(np.mean([x.seconds for x in part]) for part in parts)/3600
 
 column('params_without_flow', 'parameters', 'w/o flow', count, lambda r: _whole(r.cost))
 column('params', 'parameters', 'with', count, lambda r: r.cost.params)
@@ -579,14 +583,16 @@ def _published_row(row:dict)->dict:
 def _field_result(r:Result)->dict:
     values = {name: COLUMNS[name].value(r) for name in FIELD}
     name = 'best' if r.last[0].chosen else describe(r.method, r.options)
-    return dict(network=f'{name}, -{cut_of(r.options)}%', source=OURS) | values
+    slim = ', smaller SPyNet' if r.options.keep_flow else ''
+    return dict(network=f'{name}, -{cut_of(r.options)}%{slim}', source=OURS) | values
 
 def field_table(records:list[Record])->pd.DataFrame:
     """Networks by others and ours: parameters, multiply-accumulates per frame of 180x320, scores on Vid4,
     iterations and hours of training (ours: of fine-tuning and scoring). The other rows are as reported"""
-    found = [r for r in swept(records) if r.method == 'filters' and r.stages['finetuned']]
+    found = results(records, lambda method, options: method == 'filters' and bool(options.keep_macs))
+    found = [r for r in found if r.iterations >= max(usual_length(records), 1)]
     found = [r for r in found if r.last[0].chosen or describe(r.method, r.options) == 'L1, uniform']
-    found = sorted(found, key=lambda r: float(cut_of(r.options)))
+    found = sorted(found, key=lambda r: (float(cut_of(r.options)), r.iterations))
     table = pd.DataFrame([*map(_published_row, published()), *map(_field_result, found)])
     return table.astype({name: float for name in FIELD})
 
@@ -603,12 +609,12 @@ def compared_methods(records:list[Record], cut:str='50')->dict[str, Result]:
                          f'at -{cut} % of the MACs; run the report again.')
     return {'L1, uniform': plain[0], describe(best[0].method, best[0].options): best[0]}
 
-def _lengths_of(method:str, r:Result, lengths:Iterable[int])->list[dict]:
-    "A method before fine-tuning, and after each of these lengths that was run"
+def _lengths_of(method:str, r:Result)->list[dict]:
+    "A method before fine-tuning, and after each length that was run"
     rows = [dict(method=method, iterations=0, psnr=mean_score(r.stages['repaired'] or r.stages['pruned']))]
-    for n in lengths:
-        tuned = select(r.records, method=r.method, options=r.options, stage='finetuned', iterations=n)
-        if tuned: rows.append(dict(method=method, iterations=n, psnr=mean_score(tuned)))
+    tuned = select(r.records, method=r.method, options=r.options, stage='finetuned')
+    for n in sorted({x.iterations for x in tuned}):
+        rows.append(dict(method=method, iterations=n, psnr=mean_score([x for x in tuned if x.iterations == n])))
     return rows
 
 def lengths_table(records:list[Record], cut:str='50')->pd.DataFrame:     # method, iterations, psnr (dB, seeds' mean)
@@ -618,7 +624,7 @@ def lengths_table(records:list[Record], cut:str='50')->pd.DataFrame:     # metho
     dense = [r for r in records if r.method == 'dense' and r.iterations not in aware]
     lengths = sorted({r.iterations for r in dense})
     rows = [dict(method='dense', iterations=n, psnr=mean_score(select(dense, iterations=n))) for n in lengths]
-    for method, r in compared_methods(records, cut).items(): rows += _lengths_of(method, r, [n for n in lengths if n])
+    for method, r in compared_methods(records, cut).items(): rows += _lengths_of(method, r)
     return pd.DataFrame(rows)
 
 # %% ../nbs/43_tables.ipynb #77e60ec9

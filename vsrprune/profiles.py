@@ -275,7 +275,8 @@ def finetune_input(files:Files, line:Line|None, seed:int, iterations:int)->str:
     "The file that fine-tuning of a line starts from: weights, or the plan of a network trained from scratch"
     if line is None or line.gradual: return files.weights('dense')
     if line.scratch: return files.plan(line)
-    if line.keep_flow: return files.weights(record_name('filters', 'finetuned', whole_flow(line.options), iterations//2, seed))
+    if line.keep_flow:
+        return files.weights(record_name(line.method, 'finetuned', whole_flow(line.options), iterations//2, seed))
     regularised = iterations//2 if line.aware else 0
     return files.weights(record_name(line.method, line.stages[-1], line.options, regularised, seed))
 

@@ -358,6 +358,7 @@ def student_of(profile:Profile, line:Line|None, seed:int, iterations:int)->tuple
     student, flow = slim_student(profile, student, line.keep_flow, seed)
     return student, about | dict(ratio=_filters_gone(student, dense_network(profile)), flow=flow)
 
+# %% ../nbs/42_steps.ipynb #42teach0
 def teacher_for(profile:Profile, line:Line|None, student:RecurrentNetwork, about:dict)->Teacher|None:
     "The dense network as a teacher, where a line has one"
     if not line or not line.distill: return None

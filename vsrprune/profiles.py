@@ -52,6 +52,7 @@ class Line(Options):
     "One way to prune; its fields besides `Options` say how often and how long"
     prune: Literal['weights', 'filters']
     iterations: Length|None = None       # of training in all; default the profile's, 0 for none
+    after: Length|None = None            # of these, before SPyNet is cut, where `keep_flow` is given
     seeds: Seeds|None = None             # default the profile's
 
     @model_validator(mode='before')
@@ -151,11 +152,12 @@ def _check_budget(line):
     if (line.aware or line.scratch) and not line.trained:
         raise ValueError("'aware' and 'scratch' go with 'keep_macs' and some iterations")
     if line.keep_flow: _check_flow(line)
+    elif line.after is not None: raise ValueError("'after' goes with 'keep_flow'")
 
 def _check_flow(line):
     if line.aware or line.scratch: raise ValueError("'keep_flow' goes with neither 'aware' nor 'scratch'")
-    if not line.iterations or line.iterations % 2:
-        raise ValueError("'keep_flow' needs an even number of iterations of its own: SPyNet is cut after half of them")
+    if not 0 < (line.after or 0) < (line.iterations or 0):
+        raise ValueError("'keep_flow' needs 'after', the iterations before SPyNet is cut, and more 'iterations' in all")
 
 # %% ../nbs/41_profiles.ipynb #2cdafd7b
 class Finetuning(Document):
@@ -276,7 +278,7 @@ def finetune_input(files:Files, line:Line|None, seed:int, iterations:int)->str:
     if line is None or line.gradual: return files.weights('dense')
     if line.scratch: return files.plan(line)
     if line.keep_flow:
-        return files.weights(record_name(line.method, 'finetuned', whole_flow(line.options), iterations//2, seed))
+        return files.weights(record_name(line.method, 'finetuned', whole_flow(line.options), line.after, seed))
     regularised = iterations//2 if line.aware else 0
     return files.weights(record_name(line.method, line.stages[-1], line.options, regularised, seed))
 
@@ -477,10 +479,10 @@ def check_lines(profile:Profile):
     "`InputError` where two lines are the same, or one goes on from a line that is not there"
     found, seen = line_runs(profile), set()
     there = {(line.options, seed, n) for line, seed, n in found}
-    for line, seed, n in found:
-        if line.keep_flow and (whole_flow(line.options), seed, n//2) not in there:
+    for line, seed, _ in found:
+        if line.keep_flow and (whole_flow(line.options), seed, line.after) not in there:
             raise InputError(f"line '{line.name}' goes on from the same line without 'keep_flow' and with iterations: "
-                             f'{n//2}, seed {seed}; add that one.')
+                             f'{line.after}, seed {seed}; add that one.')
     for line in profile.lines:
         key = line.name, line.iterations
         if key in seen: raise InputError(f"line '{line.name}' is there twice.")

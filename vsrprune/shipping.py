@@ -75,7 +75,8 @@ def _training_facts(last:Record)->dict:
 def _stage_scores(records:list[Record], last:Record)->pd.DataFrame:
     "PSNR (dB) and SSIM of every stage on the way to the shipped network"
     before = select(records, method=last.method, options=whole_flow(last.options), seed=last.seed)
-    length = last.iterations//2 if last.options.keep_flow else last.iterations
+    length = last.iterations
+    if last.options.keep_flow: length -= last.env['training']['iterations']      # before SPyNet was cut
     stages = [r for r in before if r.stage != 'finetuned' or r.iterations == length]
     rows = [(r.stage, r) for r in stages] + [('finetuned, SPyNet smaller', last)]*bool(last.options.keep_flow)
     return pd.DataFrame([dict(stage=stage, iterations=r.iterations, psnr=r.scores.psnr, ssim=r.scores.ssim)
@@ -170,7 +171,7 @@ def _percent_removed(profile:Profile, dense:BasicVSR, last:Record)->str:
 def _slim_text(slim:dict|None)->str:
     "A paragraph of the card; '' where the line keeps the whole SPyNet"
     if not slim: return ''
-    return (f" After half of the iterations, SPyNet was pruned to {100*slim['keep']:g} % of the channels of each "
+    return (f" After {slim['after']:,} of these, SPyNet was pruned to {100*slim['keep']:g} % of the channels of each "
             f"group, by L1 norm, and distilled from the whole one for {slim['iterations']:,} iterations on "
             f"{slim['clips']} clips ({slim['data']}). The endpoint error between both on held-out clips was "
             f"{slim['pruned']:.2f} low-resolution pixels before this and {slim['distilled']:.2f} after; then all was "

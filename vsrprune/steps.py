@@ -356,7 +356,8 @@ def student_of(profile:Profile, line:Line|None, seed:int, iterations:int)->tuple
     student, about = checkpoints.load(path), checkpoints.provenance(path)
     if not line or not line.keep_flow: return student, about
     student, flow = slim_student(profile, student, line.keep_flow, seed)
-    return student, about | dict(ratio=_filters_gone(student, dense_network(profile)), flow=flow)
+    gone = _filters_gone(student, dense_network(profile))
+    return student, about | dict(ratio=gone, flow=dict(after=line.after) | flow)
 
 # %% ../nbs/42_steps.ipynb #42teach0
 def teacher_for(profile:Profile, line:Line|None, student:RecurrentNetwork, about:dict)->Teacher|None:
@@ -374,6 +375,11 @@ def sparsity_callbacks(profile:Profile, line:Line|None, student:RecurrentNetwork
     return (Gradual(line.sparsity, max(iterations//2, 1), 20, 0., line.criterion, **how, clips=clips, seed=seed),)
 
 # %% ../nbs/42_steps.ipynb #f9557657
+def _done_before(run)->int:
+    "Iterations of training that a run of fine-tuning goes on from"
+    if not run.line: return 0
+    return run.iterations//2 if run.line.aware else run.line.after or 0
+
 LASTING = 'left', 'ratio'      # what a file says of its network that stays true when it is fine-tuned
 
 def _ratio(line, student, about)->float:
@@ -385,7 +391,7 @@ def run_finetune(profile:Profile, run:Run, progress:bool=False)->tuple[Record, p
     "Step `finetune`: fine-tune by the profile's recipe, save, score: (record, curve)"
     started, line = time.perf_counter(), run.line
     student, about = student_of(profile, line, run.seed, run.iterations)
-    done = run.iterations//2 if line and (line.aware or line.keep_flow) else 0
+    done = _done_before(run)
     recipe = _recipe(profile, run.iterations - done, run.seed, 2 if done else 1)
     held = sparsity_callbacks(profile, line, student, recipe.iterations, run.seed)
     teacher = teacher_for(profile, line, student, about)
@@ -594,14 +600,10 @@ def _seconds(act, times:int)->float:
 
     return float(np.median([once() for _ in range(times)]))
 
-def _tuned_iterations(run:Run)->int:
-    before = run.iterations//2 if run.line and (run.line.aware or run.line.keep_flow) else 0
-    return run.iterations - before
-
 def trained_iterations(profile:Profile)->int:
     "Iterations of all trainings of a report"
     runs = experiment_runs(profile)
-    tuned = sum(_tuned_iterations(run) for run in runs if run.step == 'finetune')
+    tuned = sum(run.iterations - _done_before(run) for run in runs if run.step == 'finetune')
     return tuned + sum(run.iterations for run in runs if run.step == 'aware')
 
 def evaluated_frames(profile:Profile)->int:

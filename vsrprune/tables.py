@@ -556,7 +556,8 @@ def _ablation_row(part:str, ratio:float, runs:list[Record])->dict:
 def _hours(r)->float:
     "Of fine-tuning and scoring, with what a line with a smaller SPyNet goes on from"
     if not r.iterations: return np.nan
-    before = dict(method=r.method, options=whole_flow(r.options), stage='finetuned', iterations=r.iterations//2)
+    before = dict(method=r.method, options=whole_flow(r.options), stage='finetuned')
+    before |= dict(iterations=r.iterations - r.last[0].env['training']['iterations']) if r.options.keep_flow else {}
     parts = [r.last, select(r.records, **before)] if r.options.keep_flow else [r.last]
     return sum(np.mean([x.seconds for x in part]) for part in parts)/3600
 

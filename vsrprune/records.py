@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['Share', 'ProperShare', 'METHODS', 'STAGES', 'Aware', 'Options', 'whole_flow', 'ClipScores', 'RecordScores',
            'option_words', 'record_name', 'Record', 'write_record', 'read_records', 'is_record', 'keep_records',
-           'example_record', 'select', 'mean_score', 'mean_validation', 'fair_reference', 'runs_alike', 'fair_drop',
-           'evaluation_record', 'record_file']
+           'example_record', 'select', 'mean_score', 'mean_validation', 'fair_reference', 'runs_alike', 'before_cut',
+           'fair_drop', 'evaluation_record', 'record_file']
 
 # %% ../nbs/40_records.ipynb #3022c1f4
 from collections.abc import Callable, Iterable
@@ -232,6 +232,12 @@ def runs_alike(record:Record, records:Iterable[Record])->list[Record]:
     "The same run with every seed, lowest first"
     run = ('profile', 'model', 'baseline_sha256', 'method', 'options', 'stage', 'iterations')
     return select(records, **{field: getattr(record, field) for field in run})
+
+def before_cut(record:Record, records:Iterable[Record])->list[Record]:
+    "The fine-tuned runs that a line with a smaller SPyNet goes on from, lowest seed first; of other lines none"
+    if not record.options.keep_flow: return []
+    done = record.iterations - record.env['training']['iterations']
+    return select(records, method=record.method, options=whole_flow(record.options), stage='finetuned', iterations=done)
 
 def fair_drop(record:Record, records:list[Record], mean:Callable=mean_score)->float:
     "dB lost against `fair_reference`, mean over the seeds of the run; negative is a gain"

@@ -18,7 +18,7 @@ from .catalogue import CATALOGUE
 from .files import InputError, write_text
 from .groups import groups
 from .profiles import Line, Profile
-from .records import Record, fair_drop, mean_score, record_name, runs_alike, select, whole_flow
+from .records import Record, before_cut, fair_drop, mean_score, record_name, runs_alike, select, whole_flow
 from .steps import dense_network, dense_path, run_records
 from .tables import dense_record, describe
 
@@ -74,13 +74,12 @@ def _training_facts(last:Record)->dict:
 
 def _stage_scores(records:list[Record], last:Record)->pd.DataFrame:
     "PSNR (dB) and SSIM of every stage on the way to the shipped network"
-    before = select(records, method=last.method, options=whole_flow(last.options), seed=last.seed)
-    length = last.iterations
-    if last.options.keep_flow: length -= last.env['training']['iterations']      # before SPyNet was cut
-    stages = [r for r in before if r.stage != 'finetuned' or r.iterations == length]
-    rows = [(r.stage, r) for r in stages] + [('finetuned, SPyNet smaller', last)]*bool(last.options.keep_flow)
-    return pd.DataFrame([dict(stage=stage, iterations=r.iterations, psnr=r.scores.psnr, ssim=r.scores.ssim)
-                         for stage, r in rows])
+    run = select(records, method=last.method, options=whole_flow(last.options), seed=last.seed)
+    stages = [r for r in run if r.stage != 'finetuned']
+    tuned = [*before_cut(last, run), last]
+    def name(r): return 'finetuned, SPyNet smaller' if r.options.keep_flow else r.stage
+    return pd.DataFrame([dict(stage=name(r), iterations=r.iterations, psnr=r.scores.psnr, ssim=r.scores.ssim)
+                         for r in (*stages, *tuned)])
 
 def _drop_text(records:list[Record], last:Record)->str:
     "What the method lost, and how many seeds that is the mean of"

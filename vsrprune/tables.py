@@ -27,7 +27,7 @@ import pandas as pd
 from .cost import Cost
 from .criteria import CRITERIA
 from .files import InputError, repo_root
-from .records import Options, Record, fair_drop, mean_score, mean_validation, select, whole_flow
+from .records import Options, Record, before_cut, fair_drop, mean_score, mean_validation, select
 
 # %% ../nbs/43_tables.ipynb #b30523c0
 def absent(value)->bool: return value is None or not np.isfinite(value)
@@ -556,10 +556,7 @@ def _ablation_row(part:str, ratio:float, runs:list[Record])->dict:
 def _hours(r)->float:
     "Of fine-tuning and scoring, with what a line with a smaller SPyNet goes on from"
     if not r.iterations: return np.nan
-    before = dict(method=r.method, options=whole_flow(r.options), stage='finetuned')
-    before |= dict(iterations=r.iterations - r.last[0].env['training']['iterations']) if r.options.keep_flow else {}
-    parts = [r.last, select(r.records, **before)] if r.options.keep_flow else [r.last]
-    return sum(np.mean([x.seconds for x in part]) for part in parts)/3600
+    return sum(np.mean([x.seconds for x in part]) for part in (r.last, before_cut(r.last[0], r.records)) if part)/3600
 
 column('params_without_flow', 'parameters', 'w/o flow', count, lambda r: _whole(r.cost))
 column('params', 'parameters', 'with', count, lambda r: r.cost.params)

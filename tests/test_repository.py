@@ -9,11 +9,12 @@ import subprocess
 import sys
 from configparser import ConfigParser
 from functools import cache
-from importlib.metadata import metadata
+from importlib.metadata import distributions, metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -197,6 +198,14 @@ def test_constraints_satisfy_settings():
     for requirement in map(Requirement, shlex.split(' '.join(asked))):
         pin = pins.get(canonicalize_name(requirement.name))
         assert pin and requirement.specifier.contains(pin, prereleases=True), f'{requirement} is pinned to {pin}'
+
+
+def test_pinned_packages_accept_the_oldest_python():
+    oldest = f"{settings()['min_python']}.0"
+    found = [d.metadata for d in distributions() if d.metadata['Requires-Python']]
+    younger = [(d['Name'], d['Requires-Python']) for d in found
+               if not SpecifierSet(d['Requires-Python']).contains(oldest)]
+    assert found and not younger, f'these need a later Python than {oldest}: {younger}'
 
 
 def test_readme_shows_the_scores_of_the_cards():

@@ -686,6 +686,7 @@ class Codec:
     formats: tuple[str, str, str, str] = _YUV      # pixel formats: of 8 bits 4:2:0 and 4:4:4, of more bits both
     options: tuple = ()            # of FFmpeg, (name, value)
     crf: float|None = None         # default quality; None where there is none to choose
+    worst: float = 51              # largest crf
     hdr: tuple = ()                # its option for HDR data, and what it calls the mastering display and the light
 
     def stored(self, deep:bool, colour:Colour)->str: return self.formats[2*deep + colour.dense]      # pixel format
@@ -695,7 +696,8 @@ CODECS = dict(
     h264=Codec('libx264', ('.mp4', '.mov', '.mkv'), crf=12, hdr=('x264-params', 'mastering-display', 'cll')),
     hevc=Codec('libx265', ('.mp4', '.mov', '.mkv'), crf=14, options=(('x265-params', 'log-level=error'),),
                hdr=('x265-params', 'master-display', 'max-cll')),
-    av1=Codec('libsvtav1', ('.webm', '.mp4', '.mkv'), ('yuv420p', 'yuv420p', 'yuv420p10le', 'yuv420p10le'), crf=18),
+    av1=Codec('libsvtav1', ('.webm', '.mp4', '.mkv'), ('yuv420p', 'yuv420p', 'yuv420p10le', 'yuv420p10le'),
+             crf=18, worst=63),
     prores=Codec('prores_ks', ('.mov', '.mkv'), ('yuv422p10le', 'yuv444p10le', 'yuv422p10le', 'yuv444p10le')))
 DEFAULT_CODECS = {'.mkv': 'ffv1', '.mp4': 'h264', '.mov': 'h264', '.webm': 'av1'}      # by suffix
 VIDEOS = tuple(DEFAULT_CODECS)
@@ -718,6 +720,8 @@ def codec_for(path:Path, encoding:Encoding=Encoding())->Codec:
         raise InputError(f"{path}: {suffix} cannot hold {name}; use {' or '.join(codec.suffixes)}")
     if codec.crf is None and (encoding.crf is not None or encoding.preset):
         raise InputError(f'{path}: {name} takes no crf and no preset; leave them out')
+    if encoding.crf is not None and not 0 <= encoding.crf <= codec.worst:
+        raise InputError(f'{path}: the crf of {name} lies between 0 and {codec.worst}, not at {encoding.crf:g}')
     trial = av.CodecContext.create(codec.encoder, 'w')
     trial.height, trial.width, trial.pix_fmt, trial.time_base = 128, 128, codec.formats[0], Fraction(1, 25)
     trial.options = _encoder_options(codec, encoding, Colour())

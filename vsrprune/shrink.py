@@ -141,7 +141,7 @@ def _choose_widths(dense, scores, target, parts, size, dtype, note)->tuple[dict,
 # %% ../nbs/36_shrink.ipynb #2b3c4d5e
 def _prune(dense, scores, widths, held_out, note)->tuple[dict, PlannedNetwork]:
     "Phase 'pruning'; its facts have the channels that are left in each group"
-    note(f'{len(widths)} groups; then {len(held_out)} held-out clips')
+    note(f'{len(widths)} groups; clips held out: {len(held_out)}')
     small, report = cut_filters(dense, scores, widths)
     left = {group: list(channels) for group, channels in zip(report.group, report.left)}
     psnr_dense, psnr = (validation_psnr(model, held_out) for model in (dense, small))

@@ -468,6 +468,7 @@ def upscale(model:PlannedNetwork,             # copied; runs where it is
     if size is not None: _check_size(size, clip.shape[1:3])
     starts = _scene_starts(clip, cuts)
     _check_dtype(dtype)
+    if tile is not None: Fast(model, dtype, tile)      # raises where frames of a family cannot be cut into tiles
     options = dict(segment=segment, look_ahead=look_ahead, dtype=dtype, tile=tile, size=size)
     return _upscaled(model, clip, starts, options, cost or StreamCost())
 

@@ -99,13 +99,14 @@ def _link(source:str)->str:
     "Its name, with its card if it is shipped here"
     return f'`{source}`' if source in CATALOGUE else f'[{source}]({source}.md)'
 
-def _licence(source:str, repaired:bool=False)->str:
+def _licence(source:str, repaired:bool=False, data:str='stills')->str:     # what it was fine-tuned on
     "What the licence of a pruned network rests on; `InputError` where the network it was made from is not known"
     if source in CATALOGUE:
         entry, refitted = CATALOGUE[source], 'the remaining weights refitted, '*repaired
+        clips = '' if data == 'stills' else ' The clips for fine-tuning were given for research; none is part of it.'
         return (f'{entry.licence}, as {entry.file}, from which this network was made; the authors of BasicVSR (Chan et '
                 f'al., CVPR 2021) published it. Changes: filters removed, {refitted}fine-tuned. Its SPyNet (Ranjan and '
-                'Black, CVPR 2017) had been trained before by others, as BasicVSR takes it.')
+                f'Black, CVPR 2017) had been trained before by others, as BasicVSR takes it.{clips}')
     if free(Baseline.load(source)):
         return (f'As {_link(source)}: trained on photographs of scikit-image alone, all in the public domain '
                 'or under CC0.')
@@ -199,7 +200,7 @@ def pruned_card(name:str, profile:Profile, line:Line,
         drop=_drop_text(records, last),
         widths=_markdown(width_table(model, dense)),
         scores=_markdown(scores, ssim='.4f', bicubic_ssim='.4f'),
-        licence=_licence(source, line.repair),
+        licence=_licence(source, line.repair, last.env['training']['data']),
         **facts)
 
 # %% ../nbs/46_shipping.ipynb #findline

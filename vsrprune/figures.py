@@ -230,6 +230,9 @@ def _draw_lengths(ax, table, looks, cut):
     ax.set_xticks(ticks, [f'{n//1000}k' if n and n % 1000 == 0 else str(n) for n in ticks], minor=False)
     ax.minorticks_off()
     ax.margins(0.08)
+    # a network that is not repaired begins so far below that the others would lie on one line
+    tuned = table.psnr[table.iterations > 0]
+    ax.set_ylim(bottom=max(ax.get_ylim()[0], tuned.min() - 0.1*(table.psnr.max() - tuned.min())))
     ax.set(xlabel='iterations', ylabel='PSNR (dB)', title=f'$-${cut} % of MACs')
 
 def draw_lengths(axes,                    # two matplotlib axes

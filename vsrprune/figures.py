@@ -231,8 +231,9 @@ def _draw_lengths(ax, table, looks, cut):
     ax.minorticks_off()
     ax.margins(0.08)
     # a network that is not repaired begins so far below that the others would lie on one line
-    tuned = table.psnr[table.iterations > 0]
-    ax.set_ylim(bottom=max(ax.get_ylim()[0], tuned.min() - 0.1*(table.psnr.max() - tuned.min())))
+    tuned, highest = table.psnr[table.iterations > 0], table.psnr.max()
+    margin = 0.1*(highest - tuned.min())
+    ax.set_ylim(max(ax.get_ylim()[0], tuned.min() - margin), highest + margin)
     ax.set(xlabel='iterations', ylabel='PSNR (dB)', title=f'$-${cut} % of MACs')
 
 def draw_lengths(axes,                    # two matplotlib axes

@@ -193,14 +193,28 @@ def _add_run(crate, profile:Profile, run:Run, records:dict[str, Record]):
                      object=list({entity.id: entity for entity in read}.values()))
 
 # %% ../nbs/47_provenance.ipynb #prov0024
+def _descent(crate, folder:str, name:str, about:dict)->tuple[str, str, list]:
+    "How a shipped network came about, the notebook that says how, and the entities of what it was made from"
+    if 'source' not in about:
+        made_from = [_file(crate, f'{folder}/{name}.yaml'), _outside(crate, 'Dataset', about['data'])]
+        return f"trained on {about['data']}", 'nbs/38_baselines.ipynb', made_from
+    source, file = about['source'], f"{folder}/{about['source']}.safetensors"
+    made_from = [_outside(crate, 'MediaObject', source) if source in CATALOGUE else _file(crate, file)]
+    record = f"data/records/{about['profile']}/{about['run_name']}.json"
+    if (repo_root()/record).is_file(): made_from.append(_file(crate, record))
+    said = f"pruned from {source}, run {about['run_name']}, commit {about['run_commit']}"
+    return said, 'nbs/46_shipping.ipynb', made_from
+
 def _add_network(crate, name:str):
-    "A shipped network, and what its file says of itself"
+    "A shipped network, and the action that made it, from what its file says of itself"
     path = locate(name)
-    about = checkpoints.provenance(path)
-    said = f"trained on {about['data']}" if 'data' in about else ''
-    if 'source' in about: said = f"pruned from {about['source']}, run {about['run_name']}, commit {about['run_commit']}"
-    _file(crate, str(path.relative_to(repo_root())), name=name, sha256=sha256(path), license=shipped()[name].licence,
-          description=said)
+    folder = str(path.parent.relative_to(repo_root()))
+    said, notebook, made_from = _descent(crate, folder, name, checkpoints.provenance(path))
+    weights = _file(crate, f'{folder}/{path.name}')      # it may be there as what another was made from
+    facts = dict(name=name, sha256=sha256(path), license=shipped()[name].licence, description=said)
+    for key, value in facts.items(): weights[key] = value
+    crate.add_action(_file(crate, notebook), identifier=f'#network/{name}', object=made_from,
+                     result=[weights, _file(crate, f'{folder}/{name}.md')], properties=dict(name=f'{name}: {said}'))
 
 def crate_of(profiles:Iterable[Profile])->dict:
     "What was made from what, for profiles whose records are committed: an RO-Crate as JSON-LD"

@@ -216,6 +216,7 @@ def _add_network(crate, name:str):
     crate.add_action(_file(crate, notebook), identifier=f'#network/{name}', object=made_from,
                      result=[weights, _file(crate, f'{folder}/{name}.md')], properties=dict(name=f'{name}: {said}'))
 
+# %% ../nbs/47_provenance.ipynb #prov0124
 def crate_of(profiles:Iterable[Profile])->dict:
     "What was made from what, for profiles whose records are committed: an RO-Crate as JSON-LD"
     from rocrate.rocrate import ROCrate

@@ -1,4 +1,4 @@
-"""Other families of networks do what BasicVSR does: RealBasicVSR, BasicVSR++, EDVR, and a toy architecture in
+"""Other families of networks do what BasicVSR does: RealBasicVSR, BasicVSR++, EDVR, SwinIR, and a toy architecture in
 tests/tiny_family.py, with no line of vsrprune changed for it"""
 import importlib.util
 
@@ -25,6 +25,7 @@ from vsrprune.networks import FAMILIES, restore, to_tensor
 from vsrprune.realbasicvsr import RealBasicVSR, RealPlan
 from vsrprune.shrink import shrink
 from vsrprune.streaming import Finite, StreamCost, upscale, upscale_file
+from vsrprune.swinir import SwinIR, SwinIRPlan
 from vsrprune.training import Teacher, finetune, finetuning_recipe
 from vsrprune.weights import prune_weights, repair_weights, sparsity
 
@@ -75,9 +76,18 @@ def edvr():
     return net
 
 
-MADE = dict(tiny=tiny(), real=real(), plusplus=plusplus(), edvr=edvr())
-only_tiny, only_real, only_plusplus, only_edvr = (pytest.mark.parametrize('net', [name], indirect=True)
-                                                  for name in MADE)
+def swinir():
+    "A SwinIR with windows in place and windows that are moved"
+    torch.manual_seed(0)
+    net = SwinIR(SwinIRPlan.dense(8, 1, 2, 2, side=4, tail=8)).eval().requires_grad_(False)
+    for name, p in net.named_parameters():
+        if name.endswith(('bias', 'table')): p.uniform_(-0.05, 0.05)
+    return net
+
+
+MADE = dict(tiny=tiny(), real=real(), plusplus=plusplus(), edvr=edvr(), swinir=swinir())
+only_tiny, only_real, only_plusplus, only_edvr, only_swinir = (pytest.mark.parametrize('net', [name], indirect=True)
+                                                               for name in MADE)
 
 
 @pytest.fixture(params=MADE)
@@ -136,13 +146,19 @@ def test_what_is_looked_up_by_group_keeps_its_width(net):
     assert {'conv_first', 'conv_l2_2', 'conv_l3_2', 'pcd_align.feat_conv.l1'} <= set(fixed_layers(net))
 
 
+@only_swinir
+def test_what_attention_and_normalisation_read_keeps_its_width(net):
+    assert [g.name for g in groups(net)] == ['layers.0.blocks.0.fc1', 'layers.0.blocks.1.fc1', 'conv_before_upsample',
+                                             'upconv1', 'upconv2']
+
+
 def test_removing_filters_is_zeroing_them(net, clips):
     gone = {group.name: [0, group.width - 1] for group in groups(net)}
     assert difference(remove(net, gone)(clips[0]), zeroed(net, gone)(clips[0])) < 1e-5
 
 
 @pytest.mark.parametrize('net, criterion', [('tiny', 'l1'), ('tiny', 'reconstruction'), ('real', 'l1'),
-                                            ('plusplus', 'l1'), ('edvr', 'l1')], indirect=['net'])
+                                            ('plusplus', 'l1'), ('edvr', 'l1'), ('swinir', 'l1')], indirect=['net'])
 def test_filters_are_pruned_and_repaired(net, few, criterion):
     plain, repaired = (prune_filters(net, target='macs=0.55', criterion=criterion, clips=few, repair=repaired)[0]
                        for repaired in (False, True))
@@ -175,7 +191,8 @@ def test_it_is_finetuned_with_a_teacher(net, pairs):
     recipe = teacher.recipe(finetuning_recipe(2, batch=1, frames=3, size=16))
     assert len(finetune(small, pairs, recipe, teacher=teacher, progress=False)) == 2
     learned = {name.split('.')[0] for name, p in small.named_parameters() if not torch.equal(p, before[name])}
-    expected = {*net.trunks, *(['cleaning'] if net.cleans else [])} if net.trunks else {'pcd_align', 'fusion'}
+    before_end = dict(EDVR={'pcd_align', 'fusion'}, SwinIR={'layers', 'upconv1'})
+    expected = {*net.trunks, *(['cleaning'] if net.cleans else [])} or before_end[type(net).__name__]
     assert 'spynet' not in learned and expected <= learned
 
 
@@ -229,18 +246,18 @@ def apart(net, clip, **options):
 def test_it_streams_as_in_one_pass(net, pairs, segment): assert apart(net, pairs[0].lq()[:5], segment=segment) <= 1
 
 
-@only_edvr
+@pytest.mark.parametrize('net', ['edvr', 'swinir'], indirect=True)
 def test_it_holds_a_window_and_no_more(net, pairs, monkeypatch):
-    seen = []
-    look = EDVR.features
-    monkeypatch.setattr(EDVR, 'features', lambda self, frame: seen.append(1) or look(self, frame))
+    seen, kind = [], type(net)
+    look = kind.features
+    monkeypatch.setattr(kind, 'features', lambda self, frame: seen.append(1) or look(self, frame))
     frames = upscale(net, pairs[0].lq())
     next(frames)
     assert len(seen) == net.window
     assert len([*frames]) + 1 == len(seen) == len(pairs[0].lq())
 
 
-@only_edvr
+@pytest.mark.parametrize('net', ['edvr', 'swinir'], indirect=True)
 def test_its_windows_have_no_other_side_to_look_at(net, pairs):
     with pytest.raises(InputError, match='leave look_ahead out'): upscale(net, pairs[0].lq(), look_ahead=4)
     with pytest.raises(InputError, match='cannot be cut into tiles'): upscale(net, pairs[0].lq(), tile=16)

@@ -103,7 +103,11 @@ def _quietly():
             yield
     finally: logger.setLevel(level)
 
-def _least(network)->int: return -(-LEAST//network.multiple)*network.multiple
+def _up(side, network)->int:
+    "A side of a frame, extended to a multiple of what a network needs"
+    return -(-side//network.multiple)*network.multiple
+
+def _least(network)->int: return _up(LEAST, network)
 
 def _any(name, network):
     "A side of a frame: any number of pixels, or any multiple of what the network needs"
@@ -117,7 +121,7 @@ def programs(model:PlannedNetwork)->dict[str, torch.export.ExportedProgram]:
     with torch.no_grad(), _quietly():
         for name, (module, channels) in graphs(model).items():
             sizes = [{2: h, 3: w}]*len(channels)
-            example = _example(channels, 40, 56)
+            example = _example(channels, _up(40, model), _up(56, model))
             if isinstance(module, _Restore): sizes = [tuple(sizes)]
             # a step and the tail take all but the first in one argument
             if len(sizes) > 1 and isinstance(module, (_Step, _Upsample)): sizes = [sizes[0], tuple(sizes[1:])]
@@ -156,8 +160,9 @@ def _run_session(session, names, given)->np.ndarray:
 def difference(path:Path, module:nn.Module, channels:dict[str, int])->float:
     "The largest difference between ONNX Runtime and torch, over two sizes; flows are in pixels"
     session, apart = _session(path), 0.
-    for size in ((36, 72), (64, 96)) if isinstance(module, _Restore) else ((LEAST, 70), (64, 96)):
-        given = _example(channels, *size)
+    for h, w in ((LEAST, 70), (64, 96)):
+        if isinstance(module, _Restore): h, w = _up(h, module.model), _up(w, module.model)
+        given = _example(channels, h, w)
         with torch.no_grad(): want = module(*given).numpy()
         apart = max(apart, float(np.abs(_run_session(session, channels, given) - want).max()))
     return apart

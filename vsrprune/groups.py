@@ -69,6 +69,11 @@ class _KeptMaps(TorchFunctionMode):
         self.grids.append(flow)
         return flow.detach()
 
+    def end_mixing(self, module, given, made):
+        "A hook: what a module that mixes channels reads stays as it is, and so does what it writes"
+        if given[0].requires_grad: self.grids.append(given[0])
+        return made.detach()
+
 # %% ../nbs/22_groups.ipynb #tracecl2
 def _with_gradient(x):
     "The same values, in a tensor that autograd records"
@@ -150,6 +155,10 @@ def kernel_taps(conv:nn.Conv2d)->int:
 def _convolutions(model)->dict[str, nn.Conv2d]:
     return {name: m for name, m in model.named_modules() if isinstance(m, nn.Conv2d)}
 
+def _mixes(module)->bool:
+    "Whether a module says that it looks at all channels together, or at runs of them by their number"
+    return getattr(module, 'mixes_channels', False)
+
 def _check_layers(model):
     "`InputError` for a layer that cannot be pruned here"
     if torch.is_inference_mode_enabled():
@@ -157,7 +166,7 @@ def _check_layers(model):
                          'prune it outside (torch.no_grad() does no harm).')
     for name, module in model.named_modules():
         is_conv = isinstance(module, nn.Conv2d)
-        if is_conv and module.groups == 1: continue
+        if is_conv and module.groups == 1 or _mixes(module): continue
         if is_conv or list(module.parameters(recurse=False)):
             raise InputError(f"layer '{name}' ({type(module).__name__}) cannot be pruned: only Conv2d without groups "
                              'can, and no other layer may have parameters.')
@@ -185,6 +194,7 @@ def _trace(model:nn.Module,                # its parameters must require gradien
     graph.watch = _TraceCalls()
     hooks += [module.register_forward_hook(graph.watch.end_flow) for name, module in model.named_modules()
               if name.split('.')[-1] == 'spynet']
+    hooks += [module.register_forward_hook(graph.watch.end_mixing) for module in model.modules() if _mixes(module)]
     with torch.enable_grad(), graph.watch:
         graph.build_dependency(model, clip, forward_fn=partial(_forward, watch=graph.watch), verbose=False)
     for hook in hooks: hook.remove()
@@ -297,8 +307,8 @@ def fixed_layers(model:nn.Module,                 # as for `groups`
                  example:torch.Tensor|None=None,  # likewise
                 )->list[str]:
     """Convolutions of which no filter can go: those that make the network's output, a flow, offsets and mask of a
-    deformable convolution, or what is summed over all channels; and those that one with several deformable groups
-    reads, since channels belong to a group by their number"""
+    deformable convolution, or what is summed over all channels; those that one with several deformable groups
+    reads, since channels belong to a group by their number; and those that a module reads that `mixes_channels`"""
     return TracedNetwork(model, example).fixed
 
 # %% ../nbs/22_groups.ipynb #e9e233a4

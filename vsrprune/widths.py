@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from .cost import compare_latency, latency, layer_calls, Timings
+from .cost import compare_latency, latency, layer_calls, mixing_macs, Timings
 from .files import InputError
 from .groups import chosen_groups, Group, kernel_taps, remove_traced, TracedNetwork
 from .networks import in_flow
@@ -103,6 +103,7 @@ class _CostModel:
         self.frames, self.timings = clip.shape[1], timings
         self.layers, self.calls = traced.layers, layer_calls(traced.model, clip)
         self.per_pair = _macs_per_pair(self)
+        self.mixing = len(clip)*mixing_macs(traced.model, tuple(clip.shape[-2:]))      # of no layer
         self.groups = {g.name: g for g in traced.groups}
         self.dense = {g.name: g.width for g in traced.groups}
         self.shapes = {name: (conv.in_channels, conv.out_channels) for name, conv in self.layers.items()}      # dense
@@ -120,7 +121,8 @@ class _CostModel:
     def macs(self, widths, layers=None, flow=False)->float:
         "Of these layers, SPyNet's not counted unless asked for"
         shapes = {layer: self.shape(layer, widths) for layer in layers or self.layers if flow or not in_flow(layer)}
-        return sum(inputs*filters*self.per_pair[layer] for layer, (inputs, filters) in shapes.items())
+        mixing = self.mixing if layers is None else 0      # the same at all widths
+        return mixing + sum(inputs*filters*self.per_pair[layer] for layer, (inputs, filters) in shapes.items())
 
     def ms(self, widths, layers=None)->float:
         "Of these convolutions, by the table of timings"

@@ -1,4 +1,4 @@
-"""Other families of networks do what BasicVSR does: RealBasicVSR, BasicVSR++, EDVR, and a toy architecture in
+"""Other families of networks do what BasicVSR does: RealBasicVSR, BasicVSR++, EDVR, IconVSR, and a toy architecture in
 tests/tiny_family.py, with no line of vsrprune changed for it"""
 import importlib.util
 
@@ -20,6 +20,7 @@ from vsrprune.files import InputError
 from vsrprune.filters import prune_filters
 from vsrprune.frames import read_clip, write_clip
 from vsrprune.groups import fixed_layers, groups, remove, zeroed
+from vsrprune.iconvsr import IconPlan, IconVSR
 from vsrprune.metrics import evaluate
 from vsrprune.networks import FAMILIES, restore, to_tensor
 from vsrprune.realbasicvsr import RealBasicVSR, RealPlan
@@ -75,9 +76,21 @@ def edvr():
     return net
 
 
-MADE = dict(tiny=tiny(), real=real(), plusplus=plusplus(), edvr=edvr())
-only_tiny, only_real, only_plusplus, only_edvr = (pytest.mark.parametrize('net', [name], indirect=True)
-                                                  for name in MADE)
+def icon():
+    "An IconVSR whose offsets are some pixels long, and of whose first three frames one is no keyframe"
+    torch.manual_seed(0)
+    plan = IconPlan.dense(8, 1, tail=8, window=3, stride=2, deformable_groups=2, extraction_blocks=1,
+                          flow=((3, 3, 3, 3),)*6)
+    net = IconVSR(plan).eval().requires_grad_(False)
+    for name, p in net.named_parameters():
+        if name.endswith('bias'): p.uniform_(-0.05, 0.05)
+        if 'conv_offset' in name: p.normal_(std=0.1)
+    return net
+
+
+MADE = dict(tiny=tiny(), real=real(), plusplus=plusplus(), edvr=edvr(), icon=icon())
+only_tiny, only_real, only_plusplus, only_edvr, only_icon = (pytest.mark.parametrize('net', [name], indirect=True)
+                                                             for name in MADE)
 
 
 @pytest.fixture(params=MADE)
@@ -136,13 +149,22 @@ def test_what_is_looked_up_by_group_keeps_its_width(net):
     assert {'conv_first', 'conv_l2_2', 'conv_l3_2', 'pcd_align.feat_conv.l1'} <= set(fixed_layers(net))
 
 
+@only_icon
+def test_a_refill_and_the_state_it_refills_are_one_group(net):
+    found = {group.name: group for group in groups(net)}
+    assert {'backward_trunk.first', 'backward_trunk.blocks.0.conv2'} < set(found['backward_trunk.refill'].writers)
+    assert ('forward_trunk.first', 3) in found['backward_trunk.refill'].readers
+    assert found['backward_trunk.refill'] == {g.name: g for g in groups(net, torch.zeros(1, 2, 3, 16, 16))}['backward_trunk.refill']
+    assert {'keyframes.conv_first', 'keyframes.conv_l2_2', 'keyframes.pcd_align.feat_conv.l1'} <= set(fixed_layers(net))
+
+
 def test_removing_filters_is_zeroing_them(net, clips):
     gone = {group.name: [0, group.width - 1] for group in groups(net)}
     assert difference(remove(net, gone)(clips[0]), zeroed(net, gone)(clips[0])) < 1e-5
 
 
 @pytest.mark.parametrize('net, criterion', [('tiny', 'l1'), ('tiny', 'reconstruction'), ('real', 'l1'),
-                                            ('plusplus', 'l1'), ('edvr', 'l1')], indirect=['net'])
+                                            ('plusplus', 'l1'), ('edvr', 'l1'), ('icon', 'l1')], indirect=['net'])
 def test_filters_are_pruned_and_repaired(net, few, criterion):
     plain, repaired = (prune_filters(net, target='macs=0.55', criterion=criterion, clips=few, repair=repaired)[0]
                        for repaired in (False, True))

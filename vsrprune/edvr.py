@@ -152,7 +152,10 @@ class EDVRPlan(EDVRWidths):
 # %% ../nbs/16_edvr.ipynb #edvr0013
 def _act(x): return F.leaky_relu(x, 0.1)
 def _conv(inputs, filters, kernel=3, stride=1): return nn.Conv2d(inputs, filters, kernel, stride, kernel//2)
-def _enlarged(x): return F.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False)
+
+def _enlarged(x):
+    if x.is_meta: return x.new_empty(*x.shape[:2], 2*x.shape[2], 2*x.shape[3])      # as `warp` does
+    return F.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False)
 
 class LookUp(nn.Module):
     "A deformable convolution, and the layer that says from features where it reads"

@@ -7,10 +7,11 @@ __all__ = ['IconWidths', 'IconPlan', 'keyframe_window', 'Keyframes', 'RefilledTr
 
 # %% ../nbs/17_iconvsr.ipynb #icon0003
 from functools import partial
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import nn
 
 from .basicvsr import FlowWidths, TrunkPlan, Width, trunk_plan
@@ -28,7 +29,8 @@ class IconWidths(ExtractorWidths):
     "What an `IconPlan` lists"
     attention: AttentionWidths = dict.fromkeys(ATTENTION, 64)
     keyframe: Width = 64                    # features of a keyframe
-    stride: Width = 5                       # frames from one keyframe to the next; the last frame is one too
+    # frames from one keyframe to the next; where all are keyframes, state and refill would be groups of their own
+    stride: Annotated[int, Field(ge=2, strict=True)] = 5
     backward: TrunkPlan = TrunkPlan()
     forward: TrunkPlan = TrunkPlan()
     upconv1: Width = 64                     # after the pixel shuffle: one of these is four filters

@@ -72,6 +72,7 @@ BOOKKEEPING = ('step_counter', 'steps')      # training buffers of MMagic that a
 ANCHORS = (r'(?:fusion|conv_hr|conv_last)\.weight',
            r'(?:basic_module|levels)\.5\.(?:basic_module\.)?0\.(?:conv\.)?weight')
 
+# %% ../nbs/18_checkpoints.ipynb #prefix01
 def _prefixes(names)->list[str]:
     "What stands before the names of a network's layers, for each network among them"
     for anchor in ANCHORS:
@@ -135,6 +136,7 @@ _TO_REAL = (
     *_TO_MMAGIC,
 )
 
+# %% ../nbs/18_checkpoints.ipynb #theirs01
 def their_names(params:dict, layout:Layout)->dict:
     "The same tensors under BasicSR's or MMagic's names"
     cleans = any(name.startswith('cleaning.') for name in params)

@@ -52,6 +52,7 @@ class _Step(nn.Module):
 class _Look(_Step):
     def forward(self, *frames): return self.model.step(self.name, torch.stack(frames, 1))
 
+# %% ../nbs/34_export.ipynb #graphs02
 class _Clean(nn.Module):
     def __init__(self, model):
         super().__init__()
@@ -306,9 +307,9 @@ class OnnxVSR:
         return torch.from_numpy(_run_session(self.sessions[name], self.about['graphs'][name]['inputs'], given))
 
     def _extended(self, *frames): return [extended(frame, self.multiple) for frame in frames]
+    def features(self, frame): return tuple(self._extended(frame))
     def clean(self, frame): return self._run('clean', frame) if 'clean' in self.sessions else frame
     def flow(self, first, second): return self._run('flow', *self._extended(first, second))
-    def features(self, frame): return tuple(self._extended(frame))
 
     def fuse(self, frame, window):
         "A frame and its window, from `features`, to its restoration"
@@ -316,8 +317,7 @@ class OnnxVSR:
         return restored[..., :4*frame.shape[2], :4*frame.shape[3]]
 
     def upsample(self, frame, *states):
-        wanted = self.about['graphs']['upsample']['inputs']
-        given = [state for trunk, state in zip(self.trunks, states) if _graph_of(trunk) in wanted]
+        given = [state for trunk, state in zip(self.trunks, states) if trunk not in _looking(self)]
         restored = self._run('upsample', *self._extended(frame), *given)
         return restored[..., :4*frame.shape[2], :4*frame.shape[3]]
 

@@ -126,13 +126,19 @@ class RefilledTrunk(Blocks):
 # %% ../nbs/17_iconvsr.ipynb #icon0016
 def _layers(net, plan):
     "Make the layers of a network"
-    net.spynet, net.keyframes = SPyNet(plan.flow), Keyframes(plan)
+    net.cycle, net.spynet, net.keyframes = plan.stride, SPyNet(plan.flow), Keyframes(plan)
     net.backward_trunk = RefilledTrunk(3, plan.backward, plan.keyframe)
     net.forward_trunk = RefilledTrunk(3 + plan.backward.stream, plan.forward, plan.keyframe)
     net.upconv1 = nn.Conv2d(plan.forward.stream, 4*plan.upconv1, 3, padding=1)
     net.upconv2 = nn.Conv2d(plan.upconv1, 4*plan.upconv2, 3, padding=1)
     net.conv_hr = nn.Conv2d(plan.upconv2, plan.hr, 3, padding=1)
     net.conv_last = nn.Conv2d(plan.hr, 3, 3, padding=1)
+
+def _details(net, state):
+    "What is added to an enlarged frame, (b, 3, 4h, 4w)"
+    for layer in (net.upconv1, net.upconv2):
+        state = F.leaky_relu(F.pixel_shuffle(layer(state), 2), 0.1, inplace=True)
+    return net.conv_last(F.leaky_relu(net.conv_hr(state), 0.1, inplace=True))
 
 # %% ../nbs/17_iconvsr.ipynb #icon0018
 @family
@@ -149,7 +155,6 @@ class IconVSR(RecurrentNetwork):
     def __init__(self, plan:IconPlan|dict|None=None):   # widths; default the published 64x30
         plan = IconPlan(**plan) if isinstance(plan, dict) else plan or IconPlan()
         super().__init__(plan)
-        self.cycle = plan.stride
         _layers(self, plan)
 
     def sees(self, trunk, i, length):
@@ -178,9 +183,5 @@ class IconVSR(RecurrentNetwork):
 
     def upsample(self, frame, keyframe, backward, forward):
         "The forward state of a frame, which has read all else, to its restoration (b, 3, 4h, 4w)"
-        x = F.leaky_relu(F.pixel_shuffle(self.upconv1(forward), 2), 0.1, inplace=True)
-        x = F.leaky_relu(F.pixel_shuffle(self.upconv2(x), 2), 0.1, inplace=True)
-        x = self.conv_last(F.leaky_relu(self.conv_hr(x), 0.1, inplace=True))
-        base = extended(frame, self.multiple)
-        x = x + F.interpolate(base, scale_factor=4, mode='bilinear', align_corners=False)
-        return x[..., :4*frame.shape[2], :4*frame.shape[3]]
+        base = F.interpolate(extended(frame, self.multiple), scale_factor=4, mode='bilinear', align_corners=False)
+        return (base + _details(self, forward))[..., :4*frame.shape[2], :4*frame.shape[3]]

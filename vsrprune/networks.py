@@ -105,6 +105,7 @@ def sight(network,         # has `sees`
     if numbers is None: return read(i)
     return torch.stack([read(j) for j in numbers], 1) if numbers else read(i)[:, None][:, :0]
 
+# %% ../nbs/11_networks.ipynb #walk0002
 def walk(network,      # has `trunks`, `reads`, `sees` and `step`
          trunk:str,
          frames,       # by number, (b, 3, h, w)

@@ -104,6 +104,7 @@ def _counted_calls(model, clip)->tuple[int, int, dict[str, list]]:
     calls = layer_calls(model, clip[:, :1].expand(-1, 1 + cycle, -1, -1, -1))
     return cycle, cycle, {name: made[len(first.get(name, ())):] for name, made in calls.items()}
 
+# %% ../nbs/24_widths.ipynb #costmod1
 class _CostModel:
     "What a network costs at any widths of its groups, per frame"
     def __init__(self, traced, example=None, timings=None):

@@ -211,7 +211,7 @@ class RecurrentNetwork(FlowNetwork):
 
     @staticmethod
     def sees(trunk, i, length):
-        "Numbers of the frames that a trunk is given together at frame `i` of so many, see `sight`; None: that frame alone"
+        "Numbers of the frames that a trunk is given at frame `i` of so many, see `sight`; None: that frame alone"
         return None
 
     def upsample(self, frame, *states):

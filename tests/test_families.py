@@ -1,5 +1,5 @@
-"""Other families of networks do what BasicVSR does: RealBasicVSR, BasicVSR++, EDVR, SwinIR, and a toy architecture in
-tests/tiny_family.py, with no line of vsrprune changed for it"""
+"""Other families of networks do what BasicVSR does: RealBasicVSR, BasicVSR++, EDVR, IconVSR, SwinIR, and a toy
+architecture in tests/tiny_family.py, with no line of vsrprune changed for it"""
 import importlib.util
 
 import numpy as np
@@ -20,6 +20,7 @@ from vsrprune.files import InputError
 from vsrprune.filters import prune_filters
 from vsrprune.frames import read_clip, write_clip
 from vsrprune.groups import fixed_layers, groups, remove, zeroed
+from vsrprune.iconvsr import IconPlan, IconVSR
 from vsrprune.metrics import evaluate
 from vsrprune.networks import FAMILIES, restore, to_tensor
 from vsrprune.realbasicvsr import RealBasicVSR, RealPlan
@@ -85,9 +86,21 @@ def swinir():
     return net
 
 
-MADE = dict(tiny=tiny(), real=real(), plusplus=plusplus(), edvr=edvr(), swinir=swinir())
-only_tiny, only_real, only_plusplus, only_edvr, only_swinir = (pytest.mark.parametrize('net', [name], indirect=True)
-                                                               for name in MADE)
+def icon():
+    "An IconVSR whose offsets are some pixels long, and of whose first three frames one is no keyframe"
+    torch.manual_seed(0)
+    plan = IconPlan.dense(8, 1, tail=8, window=3, stride=2, deformable_groups=2, extraction_blocks=1,
+                          flow=((3, 3, 3, 3),)*6)
+    net = IconVSR(plan).eval().requires_grad_(False)
+    for name, p in net.named_parameters():
+        if name.endswith('bias'): p.uniform_(-0.05, 0.05)
+        if 'conv_offset' in name: p.normal_(std=0.1)
+    return net
+
+
+MADE = dict(tiny=tiny(), real=real(), plusplus=plusplus(), edvr=edvr(), icon=icon(), swinir=swinir())
+only_tiny, only_real, only_plusplus, only_edvr, only_icon, only_swinir = (
+    pytest.mark.parametrize('net', [name], indirect=True) for name in MADE)
 
 
 @pytest.fixture(params=MADE)
@@ -105,7 +118,8 @@ def clips(pairs): return calibration_clips(pairs, 2, 3, 32)
 @pytest.fixture
 def few(net, clips):
     "Clips to repair on; where there is no way of its own, each layer takes a pass of the whole network"
-    return clips if len(net.trunks) <= 2 else tuple(side[:1, :2] for side in clips)
+    if len(net.trunks) <= 2: return clips
+    return tuple(side[:1, :2, :, :side.shape[3]//2, :side.shape[4]//2] for side in clips)
 
 
 @pytest.fixture
@@ -152,13 +166,28 @@ def test_what_attention_and_normalisation_read_keeps_its_width(net):
                                              'upconv1', 'upconv2']
 
 
+@only_icon
+def test_a_refill_and_the_state_it_refills_are_one_group(net):
+    for example in (None, torch.zeros(1, 2, 3, 8, 8)):      # of two frames, both would be keyframes
+        state, = (group for group in groups(net, example) if group.name == 'backward_trunk.refill')
+        assert {'backward_trunk.first', 'backward_trunk.blocks.0.conv2'} < set(state.writers)
+        assert {('backward_trunk.refill', 0), ('forward_trunk.first', 3)} < set(state.readers)
+
+
+@only_icon
+def test_what_the_extractor_looks_up_by_group_keeps_its_width(net):
+    layers = ('conv_first', 'conv_l2_2', 'conv_l3_2', 'pcd_align.feat_conv.l1')
+    assert {f'keyframes.{layer}' for layer in layers} <= set(fixed_layers(net))
+
+
 def test_removing_filters_is_zeroing_them(net, clips):
     gone = {group.name: [0, group.width - 1] for group in groups(net)}
     assert difference(remove(net, gone)(clips[0]), zeroed(net, gone)(clips[0])) < 1e-5
 
 
 @pytest.mark.parametrize('net, criterion', [('tiny', 'l1'), ('tiny', 'reconstruction'), ('real', 'l1'),
-                                            ('plusplus', 'l1'), ('edvr', 'l1'), ('swinir', 'l1')], indirect=['net'])
+                                            ('plusplus', 'l1'), ('edvr', 'l1'), ('icon', 'l1'),
+                                            ('swinir', 'l1')], indirect=['net'])
 def test_filters_are_pruned_and_repaired(net, few, criterion):
     plain, repaired = (prune_filters(net, target='macs=0.55', criterion=criterion, clips=few, repair=repaired)[0]
                        for repaired in (False, True))

@@ -38,6 +38,7 @@ from .catalogue import sha256 as file_sha256
 from .edvr import EDVR
 from .files import Document, InputError, check_output, replacing
 from .flow import LEVELS, SPYNET_WIDTHS, SPyNet, spynet_widths
+from .iconvsr import IconVSR
 from .networks import FAMILIES, PlannedNetwork
 from .realbasicvsr import RealBasicVSR
 from .swinir import SwinIR, refused_kind
@@ -56,6 +57,8 @@ RENAMES = (
     (r'^conv_before_upsample\.0\.', 'conv_before_upsample.'),
     (r'^upsample\.0\.', 'upconv1.'),
     (r'^upsample\.2\.', 'upconv2.'),
+    (r'^edvr\.', 'keyframes.'),                                                     # IconVSR's
+    (r'^(backward|forward)_fusion\.', r'\1_trunk.refill.'),
     (r'^image_cleaning\.0\.main\.0\.', 'cleaning.first.'),                          # RealBasicVSR's
     (r'^image_cleaning\.0\.main\.2\.', 'cleaning.blocks.'),
     (r'^image_cleaning\.1\.', 'cleaning.last.'),
@@ -81,6 +84,7 @@ LINEAR = r'\.(qkv|proj|fc\d)\.weight'      # layers of SwinIR that are convoluti
 ANCHORS = (r'(?:fusion|conv_hr|conv_last|conv_after_body)\.weight',
            r'(?:basic_module|levels)\.5\.(?:basic_module\.)?0\.(?:conv\.)?weight')
 
+# %% ../nbs/18_checkpoints.ipynb #prefix01
 def _prefixes(names)->list[str]:
     "What stands before the names of a network's layers, for each network among them"
     for anchor in ANCHORS:
@@ -114,15 +118,23 @@ _OF_PLUSPLUS = (
     (r'^(\w+_[12])\.align\.conv\.', r'deform_align.\1.'),
     (r'^(\w+_[12])\.main\.', r'backbone.\1.main.'),
 )
+_OF_ICONVSR = (
+    (r'^keyframes\.', 'edvr.'),
+    (r'^(backward|forward)_trunk\.refill\.', r'\1_fusion.'),
+)
 _TO_BASICSR = (
-    *_OF_PLUSPLUS,
+    *_OF_PLUSPLUS, *_OF_ICONVSR,
     (r'(dcn_pack\.l\d|cas_dcnpack)\.conv\.', r'\1.'),
     (r'levels\.(\d)\.(\d)\.', r'basic_module.\1.basic_module.\2.'),
     (r'ward_trunk\.first\.', 'ward_trunk.main.0.'),
     (r'ward_trunk\.blocks\.', 'ward_trunk.main.2.'),
 )
 _TO_MMAGIC = (
-    *_OF_PLUSPLUS,
+    *_OF_PLUSPLUS, *_OF_ICONVSR,
+    (r'conv_l(\d)_(\d)\.', r'feat_l\1_conv\2.conv.'),
+    (r'pcd_align\.', 'pcd_alignment.'),
+    (r'(dcn_pack\.l\d|cas_dcnpack)\.conv\.', r'\1.'),
+    (r'(cas_offset_conv\d|_conv\d?\.l\d|feat_fusion|spatial_attn(?:[1-4]|_l\d|_add1))\.', r'\1.conv.'),
     (r'levels\.(\d)\.(\d)\.', _flow_name_in_mmagic),
     (r'ward_trunk\.first\.', 'ward_resblocks.main.0.'),
     (r'ward_trunk\.blocks\.', 'ward_resblocks.main.2.'),
@@ -137,6 +149,7 @@ _TO_REAL = (
     *_TO_MMAGIC,
 )
 
+# %% ../nbs/18_checkpoints.ipynb #theirs01
 def their_names(params:dict, layout:Layout)->dict:
     "The same tensors under BasicSR's or MMagic's names"
     cleans = any(name.startswith('cleaning.') for name in params)
@@ -153,8 +166,6 @@ SAVE_ITSELF = ('save the weights of the pruned network itself there, by '
 # part of a layer's name that only this network has, what it is, and what to do
 RELATIVES = (
     ('feat_extract.0.', 'BasicVSR++ for compressed video, whose frames keep their size', 'use a file that enlarges'),
-    ('edvr.', 'IconVSR', USE_INSTEAD),
-    ('backward_fusion', 'IconVSR', USE_INSTEAD),
     ('predeblur', 'EDVR behind a network that deblurs', 'use a file without that, such as EDVR_L_x4_SR_REDS'),
     ('DBPN.', 'RBPN', USE_INSTEAD),
     ('rdb1', 'ESRGAN, a network for single images', USE_INSTEAD),
@@ -304,6 +315,7 @@ def _fitting_network(params, path)->nn.Module:
     if has('backward_1.'): kind = BasicVSRPlusPlus
     if has('norm_first.'): kind = SwinIR
     if kind is SwinIR and (refused := refused_kind(params)): raise InputError(f'{path}: {refused}.')
+    if has('keyframes.'): kind = IconVSR
     try:
         if f'levels.{LEVELS - 1}.0.weight' in params and 'fusion.weight' not in params:
             return SPyNet(spynet_widths(params))
@@ -336,6 +348,12 @@ PUBLISHED = {
     '1edf645c': 'EDVR-M without attention, trained on REDS, BI (BasicSR)',
     '9f5f5039': 'EDVR-L trained on REDS, BI (BasicSR)',
     '162b54e4': 'EDVR-L trained on Vimeo-90K, BI (BasicSR)',
+    '9e09d621': 'IconVSR trained on REDS, BI (MMagic)',
+    '7c7418dc': 'IconVSR trained on Vimeo-90K, BI (MMagic)',
+    '5f38cb34': 'IconVSR trained on Vimeo-90K, BD (MMagic)',
+    'aaa5367f': 'IconVSR trained on REDS, BI (BasicSR)',
+    '35fec07c': 'IconVSR trained on Vimeo-90K, BI (BasicSR)',
+    'cfcb7e00': 'IconVSR trained on Vimeo-90K, BD (BasicSR)',
     'c6c1bd09': 'SPyNet (MMagic)',
     '3d2a1287': 'SPyNet trained on Sintel (BasicSR)',
 } | {e.sha256[:8]: f'BasicVSR trained on {e.training}, {e.degradation} (BasicSR)' for e in CATALOGUE.values()}

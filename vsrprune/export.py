@@ -33,17 +33,26 @@ class _Flow(nn.Module):
 
     def forward(self, first, second): return self.spynet(first, second)
 
+def _filled(frame, names, without, given)->list:
+    "What is given of these trunks, taken off a list, and maps without channels for those that are not"
+    return [frame[:, :0] if name in without else given.pop(0) for name in names]
+
 class _Step(nn.Module):
-    def __init__(self, model, name):
+    def __init__(self, model, name, without=()):     # trunks that it reads, and that show nothing here
         super().__init__()
         # without the weights of the other parts, which a file would hold as well
-        self.model, self.name = copy.deepcopy(model), name
+        self.model, self.name, self.without = copy.deepcopy(model), name, without
         for other in [part for part, _ in model.named_children() if part != name]: delattr(self.model, other)
 
     def forward(self, frame, *given):
-        count = len(self.model.reads.get(self.name, ()))
-        return self.model.step(self.name, frame, *(given[count:] or (None, None)), given[:count])
+        given = [*given]
+        earlier = _filled(frame, self.model.reads.get(self.name, ()), self.without, given)
+        return self.model.step(self.name, frame, *(given or (None, None)), earlier)
 
+class _Look(_Step):
+    def forward(self, *frames): return self.model.step(self.name, torch.stack(frames, 1))
+
+# %% ../nbs/34_export.ipynb #graphs02
 class _Clean(nn.Module):
     def __init__(self, model):
         super().__init__()
@@ -52,11 +61,12 @@ class _Clean(nn.Module):
     def forward(self, frame): return self.model.clean(frame)
 
 class _Upsample(nn.Module):
-    def __init__(self, model):
+    def __init__(self, model, without=()):
         super().__init__()
-        self.model = model
+        self.model, self.without = model, without
 
-    def forward(self, frame, *states): return self.model.upsample(frame, *states)
+    def forward(self, frame, *states):
+        return self.model.upsample(frame, *_filled(frame, self.model.trunks, self.without, [*states]))
 
 class _Restore(nn.Module):
     def __init__(self, model):
@@ -67,22 +77,42 @@ class _Restore(nn.Module):
         return self.model.fuse(frames[len(frames)//2], [self.model.features(frame) for frame in frames])
 
 # %% ../nbs/34_export.ipynb #graphs01
-def _graph_of(trunk)->str: return trunk.removesuffix('_trunk')
+def _graph_of(trunk:str, *more:str)->str:
+    "Name of the graph of a trunk, or of the one that reads more"
+    return '_with_'.join(name.removesuffix('_trunk') for name in (trunk, *more))
+
+def _looking(network)->list[str]:
+    "Trunks that look at several frames together, and show something only where they do"
+    return [trunk for trunk in network.trunks if network.sees(trunk, 0, 1) is not None]
+
+def _steps(model, trunk, shown)->dict:
+    "The graphs of a trunk; two where it reads one that shows something at some frames only; `shown` are channels"
+    width, reads = model.state_width(trunk), model.reads.get(trunk, ())
+    if trunk in _looking(model):
+        frames = len(model.sees(trunk, 0, 1))      # a window, also of a clip that is shorter
+        return {_graph_of(trunk): (_Look(model, trunk), {f'frame{i}': 3 for i in range(frames)})}
+    before = {} if model.trunks[trunk] == 'each' else dict(state=width, flow=2)
+    partly, found = [name for name in reads if name in _looking(model)], {}
+    for without in [partly, []] if partly else [[]]:
+        earlier = {_graph_of(name): shown[name] for name in reads if name not in without}
+        name = _graph_of(trunk, *[name for name in partly if name not in without])
+        found[name] = _Step(model, trunk, without), dict(frame=3) | earlier | before
+    return found
 
 def graphs(model:PlannedNetwork)->dict[str, tuple[nn.Module, dict[str, int]]]:
     """By name: what is computed, and the channels of each input (1, channels, h, w) by name.
-    At the first frame of a direction, state and flow are zero"""
+    At the first frame of a direction, state and flow are zero. A graph of the name a_with_b is that of trunk a where b
+    shows something"""
     if model.window: return dict(restore=(_Restore(model), {f'frame{i}': 3 for i in range(model.window)}))
     found = dict(clean=(_Clean(model), dict(frame=3))) if model.cleans else {}
     found |= dict(flow=(_Flow(model), dict(first=3, second=3)))
     shown = {}
-    for trunk, direction in model.trunks.items():
-        width, earlier = model.state_width(trunk), {_graph_of(name): shown[name] for name in model.reads.get(trunk, ())}
-        before = {} if direction == 'each' else dict(state=width, flow=2)
-        found[_graph_of(trunk)] = _Step(model, trunk), dict(frame=3) | earlier | before
-        shown[trunk] = model.shown(trunk, torch.empty(1, width, 1, 1)).shape[1]
-    seen = {_graph_of(trunk): width for trunk, width in shown.items()}
-    return found | dict(upsample=(_Upsample(model), dict(frame=3) | seen))
+    for trunk in model.trunks:
+        found |= _steps(model, trunk, shown)
+        shown[trunk] = model.shown(trunk, torch.empty(1, model.state_width(trunk), 1, 1)).shape[1]
+    partly = _looking(model)
+    seen = {_graph_of(trunk): width for trunk, width in shown.items() if trunk not in partly}
+    return found | dict(upsample=(_Upsample(model, partly), dict(frame=3) | seen))
 
 # %% ../nbs/34_export.ipynb #program1
 LEAST = 33      # pixels: below that the coarsest level of the flow is a single pixel, which needs a graph of its own
@@ -122,7 +152,7 @@ def programs(model:PlannedNetwork)->dict[str, torch.export.ExportedProgram]:
         for name, (module, channels) in graphs(model).items():
             sizes = [{2: h, 3: w}]*len(channels)
             example = _example(channels, _up(40, model), _up(56, model))
-            if isinstance(module, _Restore): sizes = [tuple(sizes)]
+            if isinstance(module, (_Restore, _Look)): sizes = [tuple(sizes)]
             # a step and the tail take all but the first in one argument
             if len(sizes) > 1 and isinstance(module, (_Step, _Upsample)): sizes = [sizes[0], tuple(sizes[1:])]
             found[name] = torch.export.export(module.eval(), example, dynamic_shapes=tuple(sizes), strict=False)
@@ -157,12 +187,13 @@ def _run_session(session, names, given)->np.ndarray:
     "The output of a graph for tensors, in order of its inputs' names"
     return session.run(None, {name: x.float().contiguous().numpy() for name, x in zip(names, given)})[0]
 
-def difference(path:Path, module:nn.Module, channels:dict[str, int])->float:
+def difference(path:Path, module:nn.Module, channels:dict[str, int],
+               multiple:int=1,      # that sides are of
+              )->float:
     "The largest difference between ONNX Runtime and torch, over two sizes; flows are in pixels"
     session, apart = _session(path), 0.
-    for h, w in ((LEAST, 70), (64, 96)):
-        if isinstance(module, _Restore): h, w = _up(h, module.model), _up(w, module.model)
-        given = _example(channels, h, w)
+    for size in ((LEAST, 70), (64, 96)) if multiple == 1 else ((9*multiple, 18*multiple), (16*multiple, 24*multiple)):
+        given = _example(channels, *size)
         with torch.no_grad(): want = module(*given).numpy()
         apart = max(apart, float(np.abs(_run_session(session, channels, given) - want).max()))
     return apart
@@ -196,13 +227,13 @@ def _tolerance(name)->float:
     # random frames have no motion: their flows are long, and rounding grows with length
     return 1e-2 if name == 'flow' else 1e-4
 
-def _write_graph(name, module, channels, program, path, form)->float:
+def _write_graph(name, module, channels, program, path, form, multiple)->float:
     "Write one graph; how far it is from torch"
     if form == 'torch':
         torch.export.save(program, path)
         return 0.
     _to_onnx(program, path, channels, _OUTPUTS.get(name, 'state_out'))
-    return difference(path, module, channels)
+    return difference(path, module, channels, multiple)
 
 def _about(network, sha, form)->dict:
     about = dict(format=form, network=type(network).__name__, scale=4, least=_least(network), multiple=network.multiple,
@@ -229,13 +260,31 @@ def export_file(model:str|Path,              # a checkpoint, dense or pruned
         made = programs(network)
         for name, (module, channels) in graphs(network.eval()).items():
             file = name + FORMATS[form]
-            apart = _write_graph(name, module, channels, made[name], tmp/file, form)
+            apart = _write_graph(name, module, channels, made[name], tmp/file, form, network.multiple)
             if apart > _tolerance(name):
                 raise InputError(f'{model}: graph {name} differs from PyTorch by up to {apart:.2g} in ONNX Runtime, '
                                  'which is too much; nothing was written.')
             about['graphs'][name] = dict(file=file, inputs=channels, apart=apart)
         (tmp/'about.json').write_text(json.dumps(about, indent=1) + '\n')
     return about
+
+# %% ../nbs/34_export.ipynb #onnxstp1
+def _zeros(network, trunk, size)->tuple:
+    "State and flow at the first frame of a direction"
+    if network.trunks[trunk] == 'each': return ()
+    channels = network.about['graphs'][_graph_of(trunk)]['inputs']['state']
+    return torch.zeros(1, channels, *size), torch.zeros(1, 2, *size)
+
+def _step(network, trunk, frame, state, flow, earlier):
+    "The next state; `frame` is a clip where a trunk looks at several, and of none it shows nothing"
+    if frame.ndim == 5:
+        if not frame.shape[1]: return frame.flatten(1, 2)
+        return network._run(_graph_of(trunk), *network._extended(*frame.unbind(1)))
+    frame, = network._extended(frame)
+    there = {name: maps for name, maps in zip(network.reads.get(trunk, ()), earlier) if maps.shape[1]}
+    name = _graph_of(trunk, *[name for name in there if name in _looking(network)])
+    before = (state, flow) if state is not None else _zeros(network, trunk, frame.shape[-2:])
+    return network._run(name, frame, *there.values(), *before)
 
 # %% ../nbs/34_export.ipynb #d33444d4
 class OnnxVSR:
@@ -253,31 +302,31 @@ class OnnxVSR:
             raise InputError(f"{folder}: exported for {self.about['format']}, not to ONNX.")
         self.sessions = {name: _session(folder/graph['file'], threads) for name, graph in self.about['graphs'].items()}
         # folders of earlier versions do not say which network they hold
-        kind = FAMILIES.get(self.about.get('network'), RecurrentNetwork)
-        for name in ('trunks', 'reads', 'shown'): setattr(self, name, getattr(kind, name, None))
+        kind = FAMILIES.get(self.about.get('network'))
+        with torch.device('meta'): network = kind(kind.Plan(**self.about['plan'])) if kind else RecurrentNetwork
+        for name in ('trunks', 'reads', 'sees', 'shown'): setattr(self, name, getattr(network, name, None))
         self.window, self.multiple = self.about.get('window'), self.about.get('multiple', 1)
 
     def _run(self, name, *given):
         return torch.from_numpy(_run_session(self.sessions[name], self.about['graphs'][name]['inputs'], given))
 
+    def _extended(self, *frames): return [extended(frame, self.multiple) for frame in frames]
+    def features(self, frame): return tuple(self._extended(frame))
     def clean(self, frame): return self._run('clean', frame) if 'clean' in self.sessions else frame
-    def flow(self, first, second): return self._run('flow', first, second)
-    def upsample(self, frame, *states): return self._run('upsample', frame, *states)
-    def features(self, frame): return extended(frame, self.multiple),
+    def flow(self, first, second): return self._run('flow', *self._extended(first, second))
 
     def fuse(self, frame, window):
         "A frame and its window, from `features`, to its restoration"
         restored = self._run('restore', *[known for known, in window])
         return restored[..., :4*frame.shape[2], :4*frame.shape[3]]
 
-    def step(self, trunk, frame, state=None, flow=None, earlier=()):
-        before = (state, flow) if state is not None else self._zeros(trunk, frame.shape[-2:])
-        return self._run(_graph_of(trunk), frame, *earlier, *before)
+    def upsample(self, frame, *states):
+        given = [state for trunk, state in zip(self.trunks, states) if trunk not in _looking(self)]
+        restored = self._run('upsample', *self._extended(frame), *given)
+        return restored[..., :4*frame.shape[2], :4*frame.shape[3]]
 
-    def _zeros(self, trunk, size):
-        if self.trunks[trunk] == 'each': return ()
-        channels = self.about['graphs'][_graph_of(trunk)]['inputs']['state']
-        return torch.zeros(1, channels, *size), torch.zeros(1, 2, *size)
+    def step(self, trunk, frame, state=None, flow=None, earlier=()):
+        return _step(self, trunk, frame, state, flow, earlier)
 
     def __call__(self, x:torch.Tensor)->torch.Tensor:
         "Restore a clip in one pass, (1, t, 3, h, w) to (1, t, 3, 4h, 4w)"

@@ -276,6 +276,7 @@ class CudaGraphed:
 
     @torch.inference_mode()
     def __call__(self, *given):
+        if not given[0].numel(): return self.act(*given)      # a clip of no frames: nothing runs that could be recorded
         with torch.cuda.device_of(given[0]): return self._call(given)
 
     def _call(self, given):
@@ -373,7 +374,7 @@ class Fast(nn.Module):
         recorded = _capturing(self.device, record and bool(model.trunks))      # windows are no flat list of tensors
         for name, part in parts.items(): setattr(self, name, recorded(part))
         if not model.cleans: self.clean = nn.Identity()
-        for name in ('trunks', 'reads', 'shown', 'window'): setattr(self, name, getattr(model, name, None))
+        for name in ('trunks', 'reads', 'sees', 'shown', 'window'): setattr(self, name, getattr(model, name, None))
 
     def step(self, trunk, frame, state=None, flow=None, earlier=()):
         "The next state (1, c, h, w), as of `networks.RecurrentNetwork`, from a frame (1, 3, h, w)"

@@ -172,6 +172,11 @@ def _check_layers(model):
                              'can, and no other layer may have parameters.')
 
 # %% ../nbs/22_groups.ipynb #21a7fbfb
+def _long_enough(model, clip):
+    "A clip of three frames or more where not all are worked on alike: there are a first, a last and one between them"
+    if clip.shape[1] > 2 or getattr(model, 'cycle', 1) == 1: return clip
+    return clip[:, [0, 0, -1]]
+
 def _forward(model, clip, watch):
     "The outputs that Torch-Pruning follows back: the network's, and what says where it samples"
     deformable = [conv for conv in model.modules() if isinstance(conv, DeformableConv)]
@@ -187,7 +192,7 @@ def _trace(model:nn.Module,                # its parameters must require gradien
           )->tuple[tp.DependencyGraph, list[str]]:
     "The graph of a network, and its convolutions in order of execution"
     clip = torch.zeros(1, 2, 3, 8, 8) if example is None else example
-    clip = clip.to(next(model.parameters()))
+    clip = _long_enough(model, clip).to(next(model.parameters()))
     order, graph = [], _InformedGraph()
     def note(name): return lambda *_: order.append(name)
     hooks = [conv.register_forward_hook(note(name)) for name, conv in _convolutions(model).items()]
@@ -298,7 +303,7 @@ def _finished(traced)->nn.Module:
 
 # %% ../nbs/22_groups.ipynb #98672016
 def groups(model:nn.Module,                 # BasicVSR of any widths, or another network of Conv2d layers
-           example:torch.Tensor|None=None,  # what it takes; default a clip of two frames, (1, 2, 3, 8, 8)
+           example:torch.Tensor|None=None,  # what it takes; default a short clip of 8x8, see `_trace`
           )->list[Group]:                   # in order of execution
     "All groups of channels that can be removed; `InputError` names a layer that the dependency graph cannot vouch for"
     return TracedNetwork(model, example).groups

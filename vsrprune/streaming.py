@@ -31,7 +31,7 @@ from av.video.reformatter import Interpolation
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from .networks import PlannedNetwork, RecurrentNetwork, in_windows, to_frames, to_tensor
+from .networks import PlannedNetwork, RecurrentNetwork, in_windows, sight, to_frames, to_tensor
 from .catalogue import resolve
 from .checkpoints import load_network, sha256
 from .compare import checked_comparison, compare_clips
@@ -135,7 +135,7 @@ class Finite:
         self.model, self.dtype, self.tile, self.first = model, dtype, tile, first
         self.fast = Fast(model, dtype, tile)
         self.device = self.fast.device
-        self.trunks, self.reads, self.shown = self.fast.trunks, self.fast.reads, self.fast.shown
+        for name in ('trunks', 'reads', 'sees', 'shown'): setattr(self, name, getattr(self.fast, name))
         self.frame = 0             # the one being computed
         self.repeated = set()      # frames that were computed again
 
@@ -280,7 +280,9 @@ class _Window:
         self.first = max(low - 1, 0)
         self.x = scene.read(self.first, min(self.high + 1, scene.length))[0]
 
-    def frame(self, i): return self.x[i - self.first:i - self.first + 1]
+    def frame(self, i):
+        if self.first <= i < self.first + len(self.x): return self.x[i - self.first:i - self.first + 1]
+        return self.scene.read(i, i + 1)[0]      # of a trunk that looks farther
 
     @cached_property
     def ahead(self): return self.scene.flows(self.first, self.x[:-1], self.x[1:])
@@ -305,7 +307,8 @@ def _walk(window, trunk, state, seen, first=0):
         if direction == 'each': state = None
         flow = None if state is None else window.flow(direction, i)
         earlier = [seen[i][name] for name in scene.model.reads.get(trunk, ())]
-        state = scene.model.at(scene.first + i).step(trunk, window.frame(i), state, flow, earlier)
+        frame = sight(scene.model, trunk, i, scene.length, window.frame)
+        state = scene.model.at(scene.first + i).step(trunk, frame, state, flow, earlier)
         yield i, state
 
 def _count(scene, walk):
@@ -438,8 +441,8 @@ def _check_look_ahead(model, frames):
         raise InputError(f'upscale: {type(model).__name__} looks at windows of {model.window} frames, and no farther '
                          'ahead; leave look_ahead out.')
     if not _is_plain(model):
-        raise InputError(f'upscale: a {type(model).__name__} goes back and forth through a scene more than once, so it '
-                         'cannot look just a few frames ahead; leave out look_ahead.')
+        raise InputError(f'upscale: a later pass of {type(model).__name__} reads what earlier ones found in the whole '
+                         'scene, so it cannot look just a few frames ahead; leave out look_ahead.')
 
 def _is_plain(model)->bool:
     "Whether a network has one backward trunk and one forward trunk that do not read each other"

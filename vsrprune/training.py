@@ -182,8 +182,8 @@ def _frozen(recipe)->int:
 # %% ../nbs/27_training.ipynb #7d9c0892
 def _known_flows(network, crops, recipe, device)->KnownFlows|None:
     "Flows of all frames, where that is less work than flows of all crops of the frozen iterations"
-    # where frames are cleaned, flows change as that is learned
-    knows = isinstance(network, RecurrentNetwork) and not network.cleans
+    # where frames are cleaned, flows change as that is learned; and those of extended crops are no parts of others
+    knows = isinstance(network, RecurrentNetwork) and not network.cleans and recipe.size % network.multiple == 0
     if not knows or not isinstance(crops, Crops) or recipe.frames < 2: return None
     pixels_of_frames = sum(lq[..., 0].size for lq, _ in crops.clips)
     pixels_of_crops = _frozen(recipe)*recipe.batch*recipe.frames*recipe.size**2

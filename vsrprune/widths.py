@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from .cost import compare_latency, latency, layer_calls, mixing_macs, Timings
+from .cost import compare_latency, cycle_of, latency, layer_calls, mixing_macs, Timings
 from .files import InputError
 from .groups import chosen_groups, Group, kernel_taps, remove_traced, TracedNetwork
 from .networks import in_flow
@@ -91,17 +91,26 @@ def _macs_per_pair(cost_model)->dict[str, float]:
     "MACs per frame of one input channel and one filter, by layer"
     def per_pair(layer, calls):
         # a long clip has as many pairs of neighbours as frames
-        frames = cost_model.frames - 1 if in_flow(layer) else cost_model.frames
+        frames = cost_model.pairs if in_flow(layer) else cost_model.frames
         return kernel_taps(cost_model.layers[layer])*sum(n*h*w for n, h, w in calls)/frames
     return {layer: per_pair(layer, calls) for layer, calls in cost_model.calls.items()}
 
 # %% ../nbs/24_widths.ipynb #3ef62f6d
+def _counted_calls(model, clip)->tuple[int, int, dict[str, list]]:
+    "Frames, pairs of neighbours, and the calls of each layer for them: of a clip, or where work repeats, of a cycle"
+    frames, cycle = clip.shape[1], cycle_of(model)
+    if cycle == 1: return frames, frames - 1, layer_calls(model, clip)
+    first = layer_calls(model, clip[:, :1])
+    calls = layer_calls(model, clip[:, :1].expand(-1, 1 + cycle, -1, -1, -1))
+    return cycle, cycle, {name: made[len(first.get(name, ())):] for name, made in calls.items()}
+
+# %% ../nbs/24_widths.ipynb #costmod1
 class _CostModel:
     "What a network costs at any widths of its groups, per frame"
     def __init__(self, traced, example=None, timings=None):
         clip = torch.empty(COUNTED) if example is None else example
-        self.frames, self.timings = clip.shape[1], timings
-        self.layers, self.calls = traced.layers, layer_calls(traced.model, clip)
+        self.frames, self.pairs, self.calls = _counted_calls(traced.model, clip)
+        self.layers, self.timings = traced.layers, timings
         self.per_pair = _macs_per_pair(self)
         self.mixing = len(clip)*mixing_macs(traced.model, tuple(clip.shape[-2:]))      # of no layer
         self.groups = {g.name: g for g in traced.groups}

@@ -553,6 +553,8 @@ def _ablation_row(part:str, ratio:float, runs:list[Record])->dict:
     return dict(key=key, part=ABLATION[part], ratio=ratio) | scores | _sizes(runs[0].cost)
 
 # %% ../nbs/43_tables.ipynb #43field1
+def _thousands(n:float)->str: return count(n) if np.isnan(n) else f'{n/1000:g}k'
+
 def _hours(r)->float:
     "Of fine-tuning and scoring, with what a line with a smaller SPyNet goes on from"
     if not r.iterations: return np.nan
@@ -562,7 +564,7 @@ column('params_without_flow', 'parameters', 'w/o flow', count, lambda r: _whole(
 column('params', 'parameters', 'with', count, lambda r: r.cost.params)
 column('last_psnr', 'Vid4', 'PSNR (dB)', decibel, lambda r: mean_score(r.last))
 column('last_ssim', 'Vid4', 'SSIM', similarity, lambda r: mean_score(r.last, 'ssim'))
-column('iterations', 'training', 'iterations', count, lambda r: r.iterations or np.nan)
+column('iterations', 'training', 'iterations', _thousands, lambda r: r.iterations or np.nan)
 column('hours', 'training', 'hours', partial(printed, digits=1), _hours);
 
 # %% ../nbs/43_tables.ipynb #43field2

@@ -562,6 +562,12 @@ def _plain_weights(model, dtype)->dict[str, torch.Tensor]:
     def stored(value): return value.to(dtype) if dtype and value.is_floating_point() else value
     return {name: stored(value.detach().cpu()).contiguous() for name, value in model.state_dict().items()}
 
+def _rounded(model, dtype)->nn.Module:
+    "A copy whose parameters are numbers of another precision too"
+    rounded = copy.deepcopy(model)
+    for p in rounded.parameters(): p.data = p.data.to(dtype).to(p.dtype)
+    return rounded
+
 def _metadata(model, version:int, provenance)->dict[str, str]:
     "See `Header`"
     plan = FlowPlan(flow=_plan_of(model)) if isinstance(model, SPyNet) else model.plan
@@ -573,7 +579,8 @@ def save(model:nn.Module,                  # a BasicVSR or SPyNet of any widths
          path:str|Path,                    # .safetensors
          provenance:dict|None=None,        # where it comes from: JSON-safe, free form
          dtype:torch.dtype|None=None,      # such as torch.float16 to store half the bytes; default as they are
-         compress:bool=False,              # half precision, zeros and other redundancy compressed
+         compress:bool=False,              # half precision, zeros and other redundancy compressed; with
+                                           # torch.bfloat16 its weights are rounded to that first
         )->Path:
     """Write weights, plan and provenance as one safetensors file; whole or not at all.
     `InputError` for another network or suffix, and for a weight that half precision cannot hold"""
@@ -581,8 +588,9 @@ def save(model:nn.Module,                  # a BasicVSR or SPyNet of any widths
     if any(map(parametrize.is_parametrized, model.modules())): model = unparametrise(copy.deepcopy(model))
     if path.suffix != '.safetensors': raise InputError(f'{path}: our checkpoints are named .safetensors.')
     _check_rebuildable(model, path)
-    if compress and dtype not in (None, torch.float16):
+    if compress and dtype not in (None, torch.float16, torch.bfloat16):
         raise InputError(f'{path}: a compressed file holds half precision, not {dtype}.')
+    if compress and dtype == torch.bfloat16: model = _rounded(model, dtype)
     if compress or dtype == torch.float16: _check_half(model, path)
     metadata = _metadata(model, VERSIONS[CODING if compress else None], provenance)
     if compress:

@@ -124,7 +124,7 @@ counted). Written by `vsrprune ship {profile} {line} {name}`; sizes and scores a
 | multiply-accumulates | {macs:.3f} M per low-resolution pixel of {dense_macs:.3f} M, of which the two flows \
 {macs_flow:.3f} M of {dense_macs_flow:.3f} M |
 | time | {times} |
-| file | {megabytes:.2f} MB, half precision, compressed without loss |
+| file | {megabytes:.2f} MB, half precision, weights rounded to bfloat16 and compressed |
 """
 
 # %% ../nbs/46_shipping.ipynb #64a86110
@@ -279,7 +279,7 @@ def ship(profile:Profile,
     records = run_records(profile)
     last = _run_record(profile, chosen, records, iterations, seed)
     about = _provenance(profile, chosen, name, seed, run)
-    checkpoints.save(checkpoints.load(run), path, provenance=about, dtype=torch.float16, compress=True)
+    checkpoints.save(checkpoints.load(run), path, provenance=about, dtype=torch.bfloat16, compress=True)
     scores = score_baseline(path, ['stills', *available(['vid4', 'more'])])
     card = pruned_card(name, profile, chosen, path, records, last, scores)
     write_text(card, path.with_suffix('.md'))

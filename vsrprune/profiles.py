@@ -24,7 +24,7 @@ from .calibration import COUNT, FRAMES, SIDE
 from .criteria import CRITERIA
 from .files import Document, InputError, Positive, need_repository, repo_root
 from .networks import PARTS
-from .records import Options, option_words, record_name, whole_flow
+from .records import Options, option_words, origin, record_name
 from .training import LearningRate
 from .widths import ALLOCATIONS
 
@@ -52,7 +52,7 @@ class Line(Options):
     "One way to prune; its fields besides `Options` say how often and how long"
     prune: Literal['weights', 'filters']
     iterations: Length|None = None       # of training in all; default the profile's, 0 for none
-    after: Length|None = None            # of these, before SPyNet is cut, where `keep_flow` is given
+    after: Length|None = None            # of these, before `keep_flow` and `lr` take effect
     seeds: Seeds|None = None             # default the profile's
 
     @model_validator(mode='before')
@@ -86,14 +86,15 @@ class Line(Options):
 # %% ../nbs/41_profiles.ipynb #4ca29cf1
 def stages_before_tuning(line:Line)->tuple[str, ...]:
     "The stages before fine-tuning at which the network of a line is scored"
-    if line.gradual or line.scratch or line.keep_flow: return ()
+    if line.gradual or line.scratch or line.after is not None: return ()
     stages = ['regularised'] if line.aware else []
     stages.append('pruned')
     if line.repair: stages.append('repaired')
     return tuple(stages)
 
 OF_WEIGHTS = ('sparsity', 'scope', 'max_ratio', 'pattern', 'gradual')
-OF_FILTERS = ('filters', 'keep_macs', 'keep_flow', 'keep_time', 'widths', 'parts', 'aligned', 'aware', 'scratch')
+OF_FILTERS = ('filters', 'keep_macs', 'keep_flow', 'keep_time', 'lr', 'widths', 'parts', 'aligned', 'aware',
+              'scratch')
 
 def _is_set(line, name)->bool: return getattr(line, name) != Options.model_fields[name].default
 
@@ -138,7 +139,7 @@ def _check_filters(line):
     else: _check_budget(line)
 
 def _check_share(line):
-    for name in ('keep_flow', 'keep_time'):
+    for name in ('keep_flow', 'keep_time', 'lr'):
         if _is_set(line, name): raise ValueError(f"'{name}' goes with 'keep_macs'")
     if line.widths: raise ValueError("'widths' goes with 'keep_macs'")
     if line.parts and not set(line.parts) <= set(PARTS): raise ValueError(f"parts are some of {', '.join(PARTS)}")
@@ -151,13 +152,17 @@ def _check_budget(line):
     if line.parts is not None or not line.aligned: raise ValueError("'parts' and 'aligned' go with 'filters'")
     if (line.aware or line.scratch) and not line.trained:
         raise ValueError("'aware' and 'scratch' go with 'keep_macs' and some iterations")
-    if line.keep_flow: _check_flow(line)
-    elif line.after is not None: raise ValueError("'after' goes with 'keep_flow'")
+    _check_after(line)
 
-def _check_flow(line):
-    if line.aware or line.scratch: raise ValueError("'keep_flow' goes with neither 'aware' nor 'scratch'")
-    if not 0 < (line.after or 0) < (line.iterations or 0):
-        raise ValueError("'keep_flow' needs 'after', the iterations before SPyNet is cut, and more 'iterations' in all")
+def _check_after(line):
+    changed = [name for name in ('keep_flow', 'lr') if _is_set(line, name)]
+    if not changed:
+        if line.after is not None: raise ValueError("'after' goes with 'keep_flow' or 'lr'")
+        return
+    if line.aware or line.scratch: raise ValueError(f"'{changed[0]}' goes with neither 'aware' nor 'scratch'")
+    if line.after is None or not line.after < (line.iterations or 0):
+        raise ValueError(f"'{changed[0]}' needs 'after', the iterations before it takes effect, and more 'iterations' "
+                         'in all')
 
 # %% ../nbs/41_profiles.ipynb #2cdafd7b
 class Finetuning(Document):
@@ -277,10 +282,10 @@ def finetune_input(files:Files, line:Line|None, seed:int, iterations:int)->str:
     "The file that fine-tuning of a line starts from: weights, or the plan of a network trained from scratch"
     if line is None or line.gradual: return files.weights('dense')
     if line.scratch: return files.plan(line)
-    if line.keep_flow:
-        return files.weights(record_name(line.method, 'finetuned', whole_flow(line.options), line.after, seed))
+    if line.after: return files.weights(record_name(line.method, 'finetuned', origin(line.options), line.after, seed))
     regularised = iterations//2 if line.aware else 0
-    return files.weights(record_name(line.method, line.stages[-1], line.options, regularised, seed))
+    last = 'repaired' if line.repair else 'pruned'
+    return files.weights(record_name(line.method, last, origin(line.options), regularised, seed))
 
 def finetune_run(settings:Settings, line:Line|None, seed:int, iterations:int)->Run:
     "Fine-tuning for a number of iterations, and scoring"
@@ -478,11 +483,11 @@ def _read_fields(path:Path)->dict:
 def check_lines(profile:Profile):
     "`InputError` where two lines are the same, or one goes on from a line that is not there"
     found, seen = line_runs(profile), set()
-    there = {(line.options, seed, n) for line, seed, n in found}
+    there = {(line.options, seed, length) for line, seed, n in found for length in (0, n)}
     for line, seed, _ in found:
-        if line.keep_flow and (whole_flow(line.options), seed, line.after) not in there:
-            raise InputError(f"line '{line.name}' goes on from the same line without 'keep_flow' and with iterations: "
-                             f'{line.after}, seed {seed}; add that one.')
+        if line.after is not None and (origin(line.options), seed, line.after) not in there:
+            raise InputError(f"line '{line.name}' goes on from the same line without 'keep_flow' and 'lr' and with "
+                             f'iterations: {line.after}, seed {seed}; add that one.')
     for line in profile.lines:
         key = line.name, line.iterations
         if key in seen: raise InputError(f"line '{line.name}' is there twice.")

@@ -18,7 +18,7 @@ from .catalogue import CATALOGUE
 from .files import InputError, write_text
 from .groups import groups
 from .profiles import Line, Profile
-from .records import Record, before_cut, fair_drop, mean_score, record_name, runs_alike, select, whole_flow
+from .records import Record, fair_drop, mean_score, origin, origins, record_name, runs_alike, select
 from .steps import dense_network, dense_path, run_records
 from .tables import dense_record, describe
 
@@ -66,17 +66,23 @@ def times_text(record:Record,
     return f"{said}; frames of {height} x {width}, {c['threads']} threads, {c['format']}, {c['device']}"
 
 # %% ../nbs/46_shipping.ipynb #4d2719de
-def _training_facts(last:Record)->dict:
+def _rate_text(last:Record, records:list[Record])->str:
+    "Learning rates: of the last training, and of the one that it went on from"
+    first, rate = [r.env['training']['lr'] for r in origins(last, records)], last.env['training']['lr']
+    if not first or first[0] == rate: return f'{rate:g}'
+    return f"{first[0]:g}, the last {last.env['training']['iterations']:,} at {rate:g}"
+
+def _training_facts(last:Record, records:list[Record])->dict:
     "What the card says of fine-tuning"
     training = last.env['training']
-    return dict(iterations=last.iterations, clips=training['clips'], data=training['data'], lr=f"{training['lr']:g}",
-                seed=last.seed, machine=f"{last.env['processor']}, {last.env['threads']} thread(s)")
+    return dict(iterations=last.iterations, clips=training['clips'], data=training['data'],
+                lr=_rate_text(last, records), seed=last.seed, machine=f"{last.env['processor']}, {last.env['threads']} thread(s)")
 
 def _stage_scores(records:list[Record], last:Record)->pd.DataFrame:
     "PSNR (dB) and SSIM of every stage on the way to the shipped network"
-    run = select(records, method=last.method, options=whole_flow(last.options), seed=last.seed)
+    run = select(records, method=last.method, options=origin(last.options), seed=last.seed)
     stages = [r for r in run if r.stage != 'finetuned']
-    tuned = [*before_cut(last, run), last]
+    tuned = [*origins(last, run), last]
     def name(r): return 'finetuned, SPyNet smaller' if r.options.keep_flow else r.stage
     return pd.DataFrame([dict(stage=name(r), iterations=r.iterations, psnr=r.scores.psnr, ssim=r.scores.ssim)
                          for r in (*stages, *tuned)])
@@ -171,7 +177,8 @@ def _percent_removed(profile:Profile, dense:BasicVSR, last:Record)->str:
 def _slim_text(slim:dict|None)->str:
     "A paragraph of the card; '' where the line keeps the whole SPyNet"
     if not slim: return ''
-    return (f" After {slim['after']:,} of these, SPyNet was pruned to {100*slim['keep']:g} % of the channels of each "
+    when = f"After {slim['after']:,} of these" if slim['after'] else 'Before them'
+    return (f" {when}, SPyNet was pruned to {100*slim['keep']:g} % of the channels of each "
             f"group, by L1 norm, and distilled from the whole one for {slim['iterations']:,} iterations on "
             f"{slim['clips']} clips ({slim['data']}). The endpoint error between both on held-out clips was "
             f"{slim['pruned']:.2f} low-resolution pixels before this and {slim['distilled']:.2f} after; then all was "
@@ -187,7 +194,7 @@ def pruned_card(name:str, profile:Profile, line:Line,
     "The card of a network of the sweep, as Markdown"
     source = _source_name(profile)
     model, dense = checkpoints.load(path), dense_network(profile)
-    facts = _cost_facts(model, dense) | _training_facts(last)
+    facts = _cost_facts(model, dense) | _training_facts(last, records)
     return PRUNED_CARD.format(
         name=name, link=_link(source), profile=profile.name, line=_full_name(profile, line),
         cut=_percent_removed(profile, dense, last),

@@ -299,10 +299,10 @@ def run_prune(profile:Profile, run:Run)->tuple[list[Record], Masks|pd.DataFrame]
     return score_stages(profile, run, networks, started, removed_share(report), env, about), report
 
 # %% ../nbs/42_steps.ipynb #a68e7ba2
-def _recipe(profile:Profile, iterations:int, seed:int, sequence:int=1)->Recipe:
+def _recipe(profile:Profile, iterations:int, seed:int, sequence:int=1, lr:float|None=None)->Recipe:
     "The fine-tuning recipe of the profile; another sequence has other crops"
     how = profile.finetuning
-    recipe = finetuning_recipe(iterations, how.lr, seed, how.batch, how.frames, how.size, how.flow_scale)
+    recipe = finetuning_recipe(iterations, lr or how.lr, seed, how.batch, how.frames, how.size, how.flow_scale)
     return recipe if sequence == 1 else replace(recipe, sequence=sequence)
 
 def _state_key(about, digest, model)->str:
@@ -392,7 +392,7 @@ def run_finetune(profile:Profile, run:Run, progress:bool=False)->tuple[Record, p
     started, line = time.perf_counter(), run.line
     student, about = student_of(profile, line, run.seed, run.iterations)
     done = _done_before(run)
-    recipe = _recipe(profile, run.iterations - done, run.seed, 2 if done else 1)
+    recipe = _recipe(profile, run.iterations - done, run.seed, 2 if done else 1, line and line.lr)
     held = sparsity_callbacks(profile, line, student, recipe.iterations, run.seed)
     teacher = teacher_for(profile, line, student, about)
     history, said = _train(student, profile, run.records[0], recipe, held, progress, teacher)

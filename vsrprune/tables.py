@@ -27,7 +27,7 @@ import pandas as pd
 from .cost import Cost
 from .criteria import CRITERIA
 from .files import InputError, repo_root
-from .records import Options, Record, before_cut, fair_drop, mean_score, mean_validation, select
+from .records import Options, Record, fair_drop, mean_score, mean_validation, origins, select
 
 # %% ../nbs/43_tables.ipynb #b30523c0
 def absent(value)->bool: return value is None or not np.isfinite(value)
@@ -191,7 +191,8 @@ def describe(method:str, options:Options)->str:
     if options.filters: return CRITERIA['filters'][options.criterion].label
     chosen = 'from scratch' if method == 'scratch' else CRITERIA['filters'][options.criterion].label
     slim = [f'{_percent(options.keep_flow)}% of SPyNet'] if options.keep_flow else []
-    return ', '.join([chosen, options.widths, *_after(options), *slim])
+    rate = [f'learning rate {options.lr:g}'] if options.lr else []
+    return ', '.join([chosen, options.widths, *_after(options), *slim, *rate])
 
 def slug(*words)->str:
     "Words as part of a name"
@@ -556,9 +557,9 @@ def _ablation_row(part:str, ratio:float, runs:list[Record])->dict:
 def _thousands(n:float)->str: return count(n) if np.isnan(n) else f'{n/1000:g}k'
 
 def _hours(r)->float:
-    "Of fine-tuning and scoring, with what a line with a smaller SPyNet goes on from"
+    "Of fine-tuning and scoring, with the fine-tuning that a line goes on from"
     if not r.iterations: return np.nan
-    return sum(np.mean([x.seconds for x in part]) for part in (r.last, before_cut(r.last[0], r.records)) if part)/3600
+    return sum(np.mean([x.seconds for x in part]) for part in (r.last, origins(r.last[0], r.records)) if part)/3600
 
 column('params_without_flow', 'parameters', 'w/o flow', count, lambda r: _whole(r.cost))
 column('params', 'parameters', 'with', count, lambda r: r.cost.params)

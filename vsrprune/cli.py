@@ -688,7 +688,7 @@ def info(file:NetworkArgument,
          as_json:AsJson = False):
     """Explain a checkpoint: what it is, how it is stored, what it costs, its widths, and where it comes from.
 
-    Example: vsrprune info data/weights/basicvsr-s-half.safetensors
+    Example: vsrprune info basicvsr-half
     """
     with report_errors():
         from vsrprune.checkpoints import nonfinite_text
@@ -932,7 +932,7 @@ def _upscale(source, output, model, as_json, dtype, encoding, **options)->dict:
 def upscale(source:Annotated[Path, typer.Argument(help='A video, or a folder of images.')],
             output:Annotated[Path, typer.Option(
                 '-o', '--output', help='A video (.mp4, .mov, .webm; .mkv is lossless), or a folder for PNG files.')],
-            model:NetworkOption,
+            model:NetworkOption = 'basicvsr-half',
             dtype:Dtype = 'float32',
             segment:Annotated[int, typer.Option(help='Number of frames held in memory at a time.')] = 16,
             tile:Tile = None,
@@ -959,7 +959,7 @@ def upscale(source:Annotated[Path, typer.Argument(help='A video, or a folder of 
             as_json:AsJson = False):
     """Upscale a clip of any length by 4, holding one segment in memory at a time. An interrupted run resumes.
 
-    Example: vsrprune upscale in.mp4 -o out.mp4 --model small.safetensors
+    Example: vsrprune upscale in.mp4 -o out.mp4
     """
     with report_errors(resumes=True):
         done = _upscale(source, output, model, as_json, dtype, segment=segment, tile=tile, look_ahead=look_ahead,

@@ -19,7 +19,8 @@ from . import kernels
 from .basicvsr import BasicVSR
 from .files import InputError
 from .flow import coarse_to_fine
-from .networks import TRUNKS, PlannedNetwork, RecurrentNetwork, WindowNetwork, in_all_passes, in_windows
+from .networks import (
+    BROUGHT, TRUNKS, PlannedNetwork, RecurrentNetwork, WindowNetwork, in_all_passes, in_windows)
 from .realbasicvsr import RealBasicVSR
 
 # %% ../nbs/31_fast.ipynb #2e9ce034
@@ -342,7 +343,7 @@ def _parts_of_windows(model:WindowNetwork, dtype, tile=None, fused=None):
     "Likewise of any family that looks through a window; the frame that is added to stays in float32"
     model = _in_own_precision(model, dtype, tile)
     def features(frame): return model.features(frame.to(dtype))
-    def fuse(frame, window): return model.fuse(frame, window).float()
+    def fuse(frame, window, *flows): return model.fuse(frame, window, *flows).float()
     return dict(features=features, fuse=fuse)
 
 @fast_parts.register
@@ -374,7 +375,7 @@ class Fast(nn.Module):
         recorded = _capturing(self.device, record and bool(model.trunks))      # windows are no flat list of tensors
         for name, part in parts.items(): setattr(self, name, recorded(part))
         if not model.cleans: self.clean = nn.Identity()
-        for name in ('trunks', 'reads', 'sees', 'shown', 'window'): setattr(self, name, getattr(model, name, None))
+        for name in (*BROUGHT, 'window'): setattr(self, name, getattr(model, name, None))
 
     def step(self, trunk, frame, state=None, flow=None, earlier=()):
         "The next state (1, c, h, w), as of `networks.RecurrentNetwork`, from a frame (1, 3, h, w)"

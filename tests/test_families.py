@@ -1,5 +1,6 @@
 """Other families of networks do what BasicVSR does: RealBasicVSR, BasicVSR++, EDVR, IconVSR, SwinIR, RBPN,
 and a toy architecture in tests/tiny_family.py, with no line of vsrprune changed for it"""
+import copy
 import importlib.util
 
 import numpy as np
@@ -319,6 +320,25 @@ def test_each_frame_is_cleaned_once(net, pairs, monkeypatch):
     clip, spent = pairs[0].lq(), StreamCost()
     list(upscale(net, clip, segment=len(clip), cost=spent))
     assert len(cleaned) == len(clip) == spent.frames
+
+
+@only_real
+def test_frames_may_be_cleaned_twice(net, file, pairs, tmp_path):
+    clip, twice = pairs[0].lq()[:3], copy.deepcopy(net)
+    twice.cleaning_passes = 2
+    write_clip(clip, tmp_path/'small')
+    upscale_file(tmp_path/'small', tmp_path/'large', file, cleaning_passes=2)
+    assert np.abs(read_clip(tmp_path/'large').astype(int) - restore(twice, clip)).max() <= 1
+    assert difference(twice(to_tensor(clip)), net(to_tensor(clip))) > 1e-3
+    with pytest.raises(InputError, match='1 to 3 times, not 4'):
+        upscale_file(tmp_path/'small', tmp_path/'other', file, cleaning_passes=4)
+
+
+@only_tiny
+def test_a_network_that_does_not_clean_takes_no_passes(file, pairs, tmp_path):
+    write_clip(pairs[0].lq()[:2], tmp_path/'small')
+    with pytest.raises(InputError, match='TinyVSR does not clean'):
+        upscale_file(tmp_path/'small', tmp_path/'large', file, cleaning_passes=2)
 
 
 def test_a_video_is_upscaled_by_its_file(net, file, pairs, tmp_path):

@@ -207,13 +207,15 @@ class FastTrunk(FastBlocks):
 
 class FastCleaning(FastBlocks):
     "`RealBasicVSR.clean` for inference"
-    def __init__(self, cleaning, *options):
+    def __init__(self, cleaning, passes:int, *options):
         super().__init__(cleaning, *options)
-        self.last = FusedConv(cleaning.last, self.dtype)
+        self.last, self.passes = FusedConv(cleaning.last, self.dtype), passes
 
     def forward(self, frame):
-        x = frame.to(self.dtype, memory_format=torch.channels_last)
-        return frame + self.last(self.refined(x)).float()
+        for _ in range(self.passes):
+            x = frame.to(self.dtype, memory_format=torch.channels_last)
+            frame = frame + self.last(self.refined(x)).float()
+        return frame
 
 # %% ../nbs/31_fast.ipynb #1b37be2d
 # approximate bytes of the largest feature map of a band. glibc returns blocks of more than 32 MB to the system after
@@ -346,6 +348,7 @@ def _parts_of_windows(model:WindowNetwork, dtype, tile=None, fused=None):
     def fuse(frame, window, *flows): return model.fuse(frame, window, *flows).float()
     return dict(features=features, fuse=fuse)
 
+# %% ../nbs/31_fast.ipynb #fastreal
 @fast_parts.register
 def _parts_of_basicvsr(model:BasicVSR, dtype, tile=None, fused=None):
     "BasicVSR's, fused"
@@ -356,7 +359,8 @@ def _parts_of_basicvsr(model:BasicVSR, dtype, tile=None, fused=None):
 @fast_parts.register
 def _parts_of_realbasicvsr(model:RealBasicVSR, dtype, tile=None, fused=None):
     "Those of BasicVSR, and the cleaning"
-    return _parts_of_basicvsr(model, dtype, tile, fused) | dict(clean=FastCleaning(model.cleaning, dtype, tile, fused))
+    clean = FastCleaning(model.cleaning, model.cleaning_passes, dtype, tile, fused)
+    return _parts_of_basicvsr(model, dtype, tile, fused) | dict(clean=clean)
 
 # %% ../nbs/31_fast.ipynb #522c5396
 class Fast(nn.Module):

@@ -1,5 +1,6 @@
-"""Other families of networks do what BasicVSR does: RealBasicVSR, BasicVSR++, EDVR, IconVSR, SwinIR, and a toy
-architecture in tests/tiny_family.py, with no line of vsrprune changed for it"""
+"""Other families of networks do what BasicVSR does: RealBasicVSR, BasicVSR++, EDVR, IconVSR, SwinIR, RBPN,
+and a toy architecture in tests/tiny_family.py, with no line of vsrprune changed for it"""
+import copy
 import importlib.util
 
 import numpy as np
@@ -23,6 +24,7 @@ from vsrprune.groups import fixed_layers, groups, remove, zeroed
 from vsrprune.iconvsr import IconPlan, IconVSR
 from vsrprune.metrics import evaluate
 from vsrprune.networks import FAMILIES, restore, to_tensor
+from vsrprune.rbpn import RBPN, RBPNPlan
 from vsrprune.realbasicvsr import RealBasicVSR, RealPlan
 from vsrprune.shrink import shrink
 from vsrprune.streaming import Finite, StreamCost, upscale, upscale_file
@@ -98,8 +100,18 @@ def icon():
     return net
 
 
-MADE = dict(tiny=tiny(), real=real(), plusplus=plusplus(), edvr=edvr(), icon=icon(), swinir=swinir())
-only_tiny, only_real, only_plusplus, only_edvr, only_icon, only_swinir = (
+def rbpn():
+    "An RBPN whose slopes differ"
+    torch.manual_seed(0)
+    net = RBPN(RBPNPlan.dense(8, 4, 1, window=3)).eval().requires_grad_(False)
+    for name, p in net.named_parameters():
+        if name.endswith('bias'): p.uniform_(-0.05, 0.05)
+        if name.endswith('act.weight'): p.uniform_(-0.2, 0.5)
+    return net
+
+
+MADE = dict(tiny=tiny(), real=real(), plusplus=plusplus(), edvr=edvr(), icon=icon(), swinir=swinir(), rbpn=rbpn())
+only_tiny, only_real, only_plusplus, only_edvr, only_icon, only_swinir, only_rbpn = (
     pytest.mark.parametrize('net', [name], indirect=True) for name in MADE)
 
 
@@ -118,7 +130,7 @@ def clips(pairs): return calibration_clips(pairs, 2, 3, 32)
 @pytest.fixture
 def few(net, clips):
     "Clips to repair on; where there is no way of its own, each layer takes a pass of the whole network"
-    if len(net.trunks) <= 2: return clips
+    if len(net.trunks) <= 2 and not net.takes_flows: return clips
     return tuple(side[:1, :2, :, :side.shape[3]//2, :side.shape[4]//2] for side in clips)
 
 
@@ -180,6 +192,10 @@ def test_what_the_extractor_looks_up_by_group_keeps_its_width(net):
     assert {f'keyframes.{layer}' for layer in layers} <= set(fixed_layers(net))
 
 
+@only_rbpn
+def test_every_layer_but_the_output_can_be_pruned(net): assert fixed_layers(net) == ['output']
+
+
 def test_removing_filters_is_zeroing_them(net, clips):
     gone = {group.name: [0, group.width - 1] for group in groups(net)}
     assert difference(remove(net, gone)(clips[0]), zeroed(net, gone)(clips[0])) < 1e-5
@@ -187,7 +203,7 @@ def test_removing_filters_is_zeroing_them(net, clips):
 
 @pytest.mark.parametrize('net, criterion', [('tiny', 'l1'), ('tiny', 'reconstruction'), ('real', 'l1'),
                                             ('plusplus', 'l1'), ('edvr', 'l1'), ('icon', 'l1'),
-                                            ('swinir', 'l1')], indirect=['net'])
+                                            ('swinir', 'l1'), ('rbpn', 'l1')], indirect=['net'])
 def test_filters_are_pruned_and_repaired(net, few, criterion):
     plain, repaired = (prune_filters(net, target='macs=0.55', criterion=criterion, clips=few, repair=repaired)[0]
                        for repaired in (False, True))
@@ -220,7 +236,7 @@ def test_it_is_finetuned_with_a_teacher(net, pairs):
     recipe = teacher.recipe(finetuning_recipe(2, batch=1, frames=3, size=16))
     assert len(finetune(small, pairs, recipe, teacher=teacher, progress=False)) == 2
     learned = {name.split('.')[0] for name, p in small.named_parameters() if not torch.equal(p, before[name])}
-    before_end = dict(EDVR={'pcd_align', 'fusion'}, SwinIR={'layers', 'upconv1'})
+    before_end = dict(EDVR={'pcd_align', 'fusion'}, SwinIR={'layers', 'upconv1'}, RBPN={'projection', 'res_feat1'})
     expected = {*net.trunks, *(['cleaning'] if net.cleans else [])} or before_end[type(net).__name__]
     assert 'spynet' not in learned and expected <= learned
 
@@ -286,7 +302,7 @@ def test_it_holds_a_window_and_no_more(net, pairs, monkeypatch):
     assert len([*frames]) + 1 == len(seen) == len(pairs[0].lq())
 
 
-@pytest.mark.parametrize('net', ['edvr', 'swinir'], indirect=True)
+@pytest.mark.parametrize('net', ['edvr', 'swinir', 'rbpn'], indirect=True)
 def test_its_windows_have_no_other_side_to_look_at(net, pairs):
     with pytest.raises(InputError, match='leave look_ahead out'): upscale(net, pairs[0].lq(), look_ahead=4)
     with pytest.raises(InputError, match='cannot be cut into tiles'): upscale(net, pairs[0].lq(), tile=16)
@@ -306,6 +322,25 @@ def test_each_frame_is_cleaned_once(net, pairs, monkeypatch):
     assert len(cleaned) == len(clip) == spent.frames
 
 
+@only_real
+def test_frames_may_be_cleaned_twice(net, file, pairs, tmp_path):
+    clip, twice = pairs[0].lq()[:3], copy.deepcopy(net)
+    twice.cleaning_passes = 2
+    write_clip(clip, tmp_path/'small')
+    upscale_file(tmp_path/'small', tmp_path/'large', file, cleaning_passes=2)
+    assert np.abs(read_clip(tmp_path/'large').astype(int) - restore(twice, clip)).max() <= 1
+    assert difference(twice(to_tensor(clip)), net(to_tensor(clip))) > 1e-3
+    with pytest.raises(InputError, match='1 to 3 times, not 4'):
+        upscale_file(tmp_path/'small', tmp_path/'other', file, cleaning_passes=4)
+
+
+@only_tiny
+def test_a_network_that_does_not_clean_takes_no_passes(file, pairs, tmp_path):
+    write_clip(pairs[0].lq()[:2], tmp_path/'small')
+    with pytest.raises(InputError, match='TinyVSR does not clean'):
+        upscale_file(tmp_path/'small', tmp_path/'large', file, cleaning_passes=2)
+
+
 def test_a_video_is_upscaled_by_its_file(net, file, pairs, tmp_path):
     clip = pairs[0].lq()[:3]
     write_clip(clip, tmp_path/'small')
@@ -323,7 +358,7 @@ def test_its_file_is_scored(file):
     assert evaluate_file(file, 'stills', frames=2).network.psnr > 5
 
 
-@only_tiny
+@pytest.mark.parametrize('net', ['tiny', 'rbpn'], indirect=True)
 @pytest.mark.skipif(importlib.util.find_spec('onnxruntime') is None, reason='onnxruntime is not installed')
 def test_it_is_exported(net, file, pairs, tmp_path):
     export_file(file, tmp_path/'onnx')

@@ -20,6 +20,7 @@ from torch import nn
 from .datasets import Crops, Pair, cached_frames, evenly, middle, mirrored
 from .deformable import DeformableConv
 from .files import InputError
+from .transposed import TransposedConv
 
 # %% ../nbs/20_calibration.ipynb #a876309c
 MIN_SIDE = 16                     # low-resolution pixels: of smaller crops most lies near a border
@@ -38,6 +39,11 @@ def calibration_clips(pairs:list[Pair],   # of the training side, never of a tes
     return Crops(pairs, size, frames, seed, sequence=2**16).batch(0, count)
 
 # %% ../nbs/20_calibration.ipynb #4abbdab4
+def _windows_at(windows, places):
+    "Of a view (b, c, h, w, kh, kw), those at places: (n, c, kh, kw)"
+    h, w = windows.shape[2:4]
+    return windows[places//(h*w), :, places//w % h, places % w]
+
 def patches(x:torch.Tensor|tuple, # (b, c, h, w): what the layer reads; of a deformable one with offsets and mask
             conv:nn.Conv2d,       # padded with zeros, without groups and dilation
             places:torch.Tensor,  # (n,) positions of its output, counted through batch, rows and columns
@@ -46,10 +52,9 @@ def patches(x:torch.Tensor|tuple, # (b, c, h, w): what the layer reads; of a def
     if isinstance(conv, DeformableConv):
         rows = [outputs_at(found, places).unflatten(1, (conv.in_channels, -1)) for found in conv.read(*x)]
         return torch.stack(rows, 2).flatten(1)
+    if isinstance(conv, TransposedConv): return _windows_at(conv.windows(x), places).flip(2, 3).flatten(1)
     (kh, kw), (sh, sw), (ph, pw) = conv.kernel_size, conv.stride, conv.padding
-    windows = F.pad(x, (pw, pw, ph, ph)).unfold(2, kh, sh).unfold(3, kw, sw)      # a view, (b, c, h, w, kh, kw)
-    h, w = windows.shape[2:4]
-    return windows[places//(h*w), :, places//w % h, places % w].flatten(1)
+    return _windows_at(F.pad(x, (pw, pw, ph, ph)).unfold(2, kh, sh).unfold(3, kw, sw), places).flatten(1)
 
 # %% ../nbs/20_calibration.ipynb #0564785d
 def outputs_at(out:torch.Tensor,      # (b, c, h, w): what a layer writes

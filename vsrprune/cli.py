@@ -937,6 +937,7 @@ def upscale(source:Annotated[Path, typer.Argument(help='A video, or a folder of 
             segment:Annotated[int, typer.Option(help='Number of frames held in memory at a time.')] = 16,
             tile:Tile = None,
             look_ahead:LookAhead = None,
+            cleaning_passes:Annotated[int, typer.Option(help='How often RealBasicVSR cleans each frame, 1 to 3.')] = 1,
             cuts:Annotated[bool, typer.Option(help='Detect scene cuts, and restore each scene by itself.')] = True,
             sound:Annotated[int|None, typer.Option(
                 help='Keep only this audio track, counted from 1; default all.')] = None,
@@ -963,9 +964,9 @@ def upscale(source:Annotated[Path, typer.Argument(help='A video, or a folder of 
     """
     with report_errors(resumes=True):
         done = _upscale(source, output, model, as_json, dtype, segment=segment, tile=tile, look_ahead=look_ahead,
-                        cuts=cuts, sound=_chosen_sound(sound, no_sound), deinterlace=deinterlace, scale=_scale(scale),
-                        start=start, frames=frames, fps=fps, compare=compare, encoding=(codec, crf, preset),
-                        device=_device(device, threads), force=force)
+                        cleaning_passes=cleaning_passes, cuts=cuts, sound=_chosen_sound(sound, no_sound),
+                        deinterlace=deinterlace, scale=_scale(scale), start=start, frames=frames, fps=fps,
+                        compare=compare, encoding=(codec, crf, preset), device=_device(device, threads), force=force)
     if done['missing']:
         _warn(f"{source} was cut short: it ends after {done['frames']} frames, about {done['missing']} too few.")
     typer.echo(json.dumps(done) if as_json else upscale_text(output, done, start))

@@ -38,6 +38,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from .checkpoints import CODING, save
 from .files import Document, InputError, replacing, repo_root, write_text
 from .networks import PlannedNetwork
+from .transposed import TransposedConv
 
 # %% ../nbs/19_cost.ipynb #19e2cb46
 def _parameters(model:nn.Module, without:str|None)->list:
@@ -282,16 +283,17 @@ def compare_latency(dense:nn.Module,                 # what the other is compare
 def layer_calls(model:nn.Module,      # any network
                 clip:torch.Tensor,    # its input; only the shape matters
                )->dict[str, list[tuple[int, int, int]]]:
-    "(images, height, width) of what each convolution writes, call by call, in order of execution"
+    """(images, height, width) of what each convolution writes, call by call, in order of execution; of a transposed
+    one, what it reads: each of these places takes all of its kernel"""
     shapes_only, calls = _copy_to(model, 'meta'), {}
 
-    def record(name, out):
-        images, _, h, w = out.shape
+    def record(name, conv, x, out):
+        images, _, h, w = (x if isinstance(conv, TransposedConv) else out).shape
         calls.setdefault(name, []).append((images, h, w))
 
     for name, conv in shapes_only.named_modules():
         if not isinstance(conv, nn.Conv2d): continue
-        conv.register_forward_hook(lambda conv, x, out, name=name: record(name, out))
+        conv.register_forward_hook(lambda conv, x, out, name=name: record(name, conv, x[0], out))
     with torch.no_grad(): shapes_only(torch.empty(clip.shape, device='meta'))
     return calls
 

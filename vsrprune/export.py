@@ -23,7 +23,7 @@ from .checkpoints import load_network, sha256
 from .fast import in_one_pass
 from .files import InputError, check_output, check_replaceable, replacing
 
-from .networks import FAMILIES, PlannedNetwork, RecurrentNetwork, extended
+from .networks import BROUGHT, FAMILIES, PlannedNetwork, RecurrentNetwork, extended
 
 # %% ../nbs/34_export.ipynb #a2b7b515
 class _Flow(nn.Module):
@@ -73,8 +73,9 @@ class _Restore(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, *frames):
-        return self.model.fuse(frames[len(frames)//2], [self.model.features(frame) for frame in frames])
+    def forward(self, *given):
+        frames, flows = given[:self.model.window], given[self.model.window:]
+        return self.model.fuse(frames[len(frames)//2], [self.model.features(frame) for frame in frames], *flows)
 
 # %% ../nbs/34_export.ipynb #graphs01
 def _graph_of(trunk:str, *more:str)->str:
@@ -99,11 +100,16 @@ def _steps(model, trunk, shown)->dict:
         found[name] = _Step(model, trunk, without), dict(frame=3) | earlier | before
     return found
 
+def _seen_in_window(model)->dict[str, int]:
+    "Frames of a window in order of time, and the flows from the middle one to each other where a network takes them"
+    found, middle = {f'frame{i}': 3 for i in range(model.window)}, model.window//2
+    return found | {f'flow{i}': 2 for i in range(model.window) if model.takes_flows and i != middle}
+
 def graphs(model:PlannedNetwork)->dict[str, tuple[nn.Module, dict[str, int]]]:
     """By name: what is computed, and the channels of each input (1, channels, h, w) by name.
     At the first frame of a direction, state and flow are zero. A graph of the name a_with_b is that of trunk a where b
     shows something"""
-    if model.window: return dict(restore=(_Restore(model), {f'frame{i}': 3 for i in range(model.window)}))
+    if model.window: return dict(restore=(_Restore(model), _seen_in_window(model)))
     found = dict(clean=(_Clean(model), dict(frame=3))) if model.cleans else {}
     found |= dict(flow=(_Flow(model), dict(first=3, second=3)))
     shown = {}
@@ -304,7 +310,7 @@ class OnnxVSR:
         # folders of earlier versions do not say which network they hold
         kind = FAMILIES.get(self.about.get('network'))
         with torch.device('meta'): network = kind(kind.Plan(**self.about['plan'])) if kind else RecurrentNetwork
-        for name in ('trunks', 'reads', 'sees', 'shown'): setattr(self, name, getattr(network, name, None))
+        for name in BROUGHT: setattr(self, name, getattr(network, name, None))
         self.window, self.multiple = self.about.get('window'), self.about.get('multiple', 1)
 
     def _run(self, name, *given):
@@ -315,9 +321,9 @@ class OnnxVSR:
     def clean(self, frame): return self._run('clean', frame) if 'clean' in self.sessions else frame
     def flow(self, first, second): return self._run('flow', *self._extended(first, second))
 
-    def fuse(self, frame, window):
+    def fuse(self, frame, window, *flows):
         "A frame and its window, from `features`, to its restoration"
-        restored = self._run('restore', *[known for known, in window])
+        restored = self._run('restore', *[known for known, in window], *flows)
         return restored[..., :4*frame.shape[2], :4*frame.shape[3]]
 
     def upsample(self, frame, *states):

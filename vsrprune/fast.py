@@ -19,7 +19,8 @@ from . import kernels
 from .basicvsr import BasicVSR
 from .files import InputError
 from .flow import coarse_to_fine
-from .networks import TRUNKS, PlannedNetwork, RecurrentNetwork, WindowNetwork, in_all_passes, in_windows
+from .networks import (
+    BROUGHT, TRUNKS, PlannedNetwork, RecurrentNetwork, WindowNetwork, in_all_passes, in_windows)
 from .realbasicvsr import RealBasicVSR
 
 # %% ../nbs/31_fast.ipynb #2e9ce034
@@ -206,13 +207,15 @@ class FastTrunk(FastBlocks):
 
 class FastCleaning(FastBlocks):
     "`RealBasicVSR.clean` for inference"
-    def __init__(self, cleaning, *options):
+    def __init__(self, cleaning, passes:int, *options):
         super().__init__(cleaning, *options)
-        self.last = FusedConv(cleaning.last, self.dtype)
+        self.last, self.passes = FusedConv(cleaning.last, self.dtype), passes
 
     def forward(self, frame):
-        x = frame.to(self.dtype, memory_format=torch.channels_last)
-        return frame + self.last(self.refined(x)).float()
+        for _ in range(self.passes):
+            x = frame.to(self.dtype, memory_format=torch.channels_last)
+            frame = frame + self.last(self.refined(x)).float()
+        return frame
 
 # %% ../nbs/31_fast.ipynb #1b37be2d
 # approximate bytes of the largest feature map of a band. glibc returns blocks of more than 32 MB to the system after
@@ -342,9 +345,10 @@ def _parts_of_windows(model:WindowNetwork, dtype, tile=None, fused=None):
     "Likewise of any family that looks through a window; the frame that is added to stays in float32"
     model = _in_own_precision(model, dtype, tile)
     def features(frame): return model.features(frame.to(dtype))
-    def fuse(frame, window): return model.fuse(frame, window).float()
+    def fuse(frame, window, *flows): return model.fuse(frame, window, *flows).float()
     return dict(features=features, fuse=fuse)
 
+# %% ../nbs/31_fast.ipynb #fastreal
 @fast_parts.register
 def _parts_of_basicvsr(model:BasicVSR, dtype, tile=None, fused=None):
     "BasicVSR's, fused"
@@ -355,7 +359,8 @@ def _parts_of_basicvsr(model:BasicVSR, dtype, tile=None, fused=None):
 @fast_parts.register
 def _parts_of_realbasicvsr(model:RealBasicVSR, dtype, tile=None, fused=None):
     "Those of BasicVSR, and the cleaning"
-    return _parts_of_basicvsr(model, dtype, tile, fused) | dict(clean=FastCleaning(model.cleaning, dtype, tile, fused))
+    clean = FastCleaning(model.cleaning, model.cleaning_passes, dtype, tile, fused)
+    return _parts_of_basicvsr(model, dtype, tile, fused) | dict(clean=clean)
 
 # %% ../nbs/31_fast.ipynb #522c5396
 class Fast(nn.Module):
@@ -374,7 +379,7 @@ class Fast(nn.Module):
         recorded = _capturing(self.device, record and bool(model.trunks))      # windows are no flat list of tensors
         for name, part in parts.items(): setattr(self, name, recorded(part))
         if not model.cleans: self.clean = nn.Identity()
-        for name in ('trunks', 'reads', 'sees', 'shown', 'window'): setattr(self, name, getattr(model, name, None))
+        for name in (*BROUGHT, 'window'): setattr(self, name, getattr(model, name, None))
 
     def step(self, trunk, frame, state=None, flow=None, earlier=()):
         "The next state (1, c, h, w), as of `networks.RecurrentNetwork`, from a frame (1, 3, h, w)"

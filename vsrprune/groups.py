@@ -80,6 +80,10 @@ def _with_gradient(x):
     if x.requires_grad: return x
     return x + x.new_zeros(()).requires_grad_()
 
+def _of_weights_as_they_are(function, x, weight, *options, **more):
+    "What a function makes of an input; autograd does not record what its weights are made from"
+    return function(_with_gradient(x), weight.detach(), *options, **more)
+
 class _TraceCalls(_KeptMaps):
     "Likewise; and note the sizes of concatenated parts"
     def __init__(self):
@@ -93,6 +97,7 @@ class _TraceCalls(_KeptMaps):
         if function in (torch.cat, torch.concat): return self._cat(*args, **kwargs)
         if function is torch.Tensor.split: return self._split(*args, **kwargs)
         if function in (torch.sum, torch.Tensor.sum): return self._sum(*args, **kwargs)
+        if function in (torch.prelu, torch.conv_transpose2d): return _of_weights_as_they_are(function, *args, **kwargs)
         return function(*args, **kwargs)
 
     def _cat(self, tensors, dim=0):
@@ -146,7 +151,7 @@ class _InformedGraph(tp.DependencyGraph):
 # operations that act on each channel separately and map zeros to zeros (autograd's names)
 CHANNELWISE = {'Add', 'Sub', 'Mul', 'Div', 'Neg', 'Relu', 'LeakyRelu', 'Gelu', 'Silu', 'Tanh', 'GridSampler2D',
                'UpsampleBilinear2D', 'UpsampleNearest2D', 'UpsampleBicubic2D', 'AvgPool2D', 'MaxPool2DWithIndices',
-               'PixelShuffle', 'ToCopy', 'Clone'}
+               'PixelShuffle', 'PreluKernel', 'ToCopy', 'Clone'}
 
 def kernel_taps(conv:nn.Conv2d)->int:
     "Weights of a convolution's kernel, such as 9"
@@ -154,6 +159,10 @@ def kernel_taps(conv:nn.Conv2d)->int:
 
 def _convolutions(model)->dict[str, nn.Conv2d]:
     return {name: m for name, m in model.named_modules() if isinstance(m, nn.Conv2d)}
+
+def _slopes(model)->dict[str, nn.PReLU]:
+    "PReLUs with a slope for each channel, by name"
+    return {name: m for name, m in model.named_modules() if isinstance(m, nn.PReLU) and m.num_parameters > 1}
 
 def _mixes(module)->bool:
     "Whether a module says that it looks at all channels together, or at runs of them by their number"
@@ -166,10 +175,10 @@ def _check_layers(model):
                          'prune it outside (torch.no_grad() does no harm).')
     for name, module in model.named_modules():
         is_conv = isinstance(module, nn.Conv2d)
-        if is_conv and module.groups == 1 or _mixes(module): continue
+        if is_conv and module.groups == 1 or _mixes(module) or isinstance(module, nn.PReLU): continue
         if is_conv or list(module.parameters(recurse=False)):
             raise InputError(f"layer '{name}' ({type(module).__name__}) cannot be pruned: only Conv2d without groups "
-                             'can, and no other layer may have parameters.')
+                             'can, and of others only PReLU may have parameters.')
 
 # %% ../nbs/22_groups.ipynb #21a7fbfb
 def _long_enough(model, clip):
@@ -200,8 +209,11 @@ def _trace(model:nn.Module,                # its parameters must require gradien
     hooks += [module.register_forward_hook(graph.watch.end_flow) for name, module in model.named_modules()
               if name.split('.')[-1] == 'spynet']
     hooks += [module.register_forward_hook(graph.watch.end_mixing) for module in model.modules() if _mixes(module)]
+    # one slope for all channels ties none to another, wherever the same PReLU is called
+    plain = [m for m in model.modules() if isinstance(m, nn.PReLU) and m.num_parameters == 1]
+    forward = partial(_forward, watch=graph.watch)
     with torch.enable_grad(), graph.watch:
-        graph.build_dependency(model, clip, forward_fn=partial(_forward, watch=graph.watch), verbose=False)
+        graph.build_dependency(model, clip, forward_fn=forward, ignored_layers=plain, verbose=False)
     for hook in hooks: hook.remove()
     for node in graph.module2node.values():
         if node.grad_fn in graph.watch.sizes and node.module.offsets is None:
@@ -222,7 +234,8 @@ def _check_operations(name, coupled):
     "`InputError` if channels that a layer writes pass an operation that is not known to act on each separately"
     for dep, _ in coupled:
         kind, module, operation = dep.target.type, dep.target.module, _operation(dep.target)
-        if kind in (tp.ops.OPTYPE.CONV, tp.ops.OPTYPE.CONCAT) or operation in CHANNELWISE: continue
+        if kind in (tp.ops.OPTYPE.CONV, tp.ops.OPTYPE.CONCAT, tp.ops.OPTYPE.PRELU): continue
+        if operation in CHANNELWISE: continue
         if _is_gate(dep.target): continue
         raise InputError(f"layer '{name}' cannot be pruned: its output passes {operation or module}, "
                          'which is not known to act on each channel alone.')
@@ -379,22 +392,27 @@ def zeroed(model:nn.Module,                       # left as it is
 
 # %% ../nbs/22_groups.ipynb #bebdaf34
 def widths_of(model:nn.Module)->dict[str, list[int]]:
-    "The widths document of a network: [inputs, filters] of every convolution, by name"
-    return {name: [conv.in_channels, conv.out_channels] for name, conv in _convolutions(model).items()}
+    """The widths document of a network: [inputs, filters] of every convolution, by name; of a PReLU with more than one
+    slope, their number twice"""
+    widths = {name: [conv.in_channels, conv.out_channels] for name, conv in _convolutions(model).items()}
+    return widths | {name: [prelu.num_parameters]*2 for name, prelu in _slopes(model).items()}
 
 def narrowed(model:nn.Module,                 # of the same class and depth; left as it is
              widths:dict[str, list[int]],     # from `widths_of`
             )->nn.Module:                     # with weights yet to be loaded
     "A copy whose convolutions have other widths; `InputError` where the document names other layers"
     small = copy.deepcopy(model)
-    convs = _convolutions(small)
-    if convs.keys() != widths.keys():
-        raise InputError('widths: the document and the network differ in layer '
-                         f"'{min(convs.keys() ^ widths.keys())}'; take the network that was pruned.")
+    convs, slopes = _convolutions(small), _slopes(small)
+    if odd := (convs | slopes).keys() ^ widths.keys():
+        raise InputError(f"widths: the document and the network differ in layer '{min(odd)}'; "
+                         'take the network that was pruned.')
     for name, conv in convs.items():
         inputs, filters = widths[name]
         conv.in_channels, conv.out_channels = inputs, filters
         weight, bias = conv.weight, conv.bias
         conv.weight = nn.Parameter(weight.new_empty(filters, inputs, *conv.kernel_size), weight.requires_grad)
         if bias is not None: conv.bias = nn.Parameter(bias.new_empty(filters), bias.requires_grad)
+    for name, prelu in slopes.items():
+        prelu.num_parameters = widths[name][1]
+        prelu.weight = nn.Parameter(prelu.weight.new_empty(widths[name][1]), prelu.weight.requires_grad)
     return small

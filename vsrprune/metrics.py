@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['WINDOW', 'PROTOCOLS', 'DIS', 'LEAST', 'planes', 'psnr', 'ssim_map', 'ssim', 'Protocol', 'protocol_of', 'bicubic',
-           'warp_back', 'step_error', 'warp_error', 'motion', 'ClipScore', 'Scores', 'Truth', 'ClipScorer',
-           'score_clip', 'evaluate_together', 'evaluate', 'by_frame']
+           'warp_back', 'step_error', 'warp_error', 'flow_between', 'one_opencv_thread', 'motion', 'ClipScore',
+           'Scores', 'Truth', 'ClipScorer', 'score_clip', 'evaluate_together', 'evaluate', 'by_frame']
 
 # %% ../nbs/04_metrics.ipynb #ea1e8193
 import hashlib
@@ -223,9 +223,9 @@ DIS = dict(FinestScale=0, PatchStride=4, GradientDescentIterations=12,
            VariationalRefinementAlpha=5.)    # changes to OpenCV's medium preset
 LEAST = 12    # pixels; DIS takes no smaller side
 
-def _flow_between(earlier:np.ndarray,    # (h, w) float luma in 0..255
-                  later:np.ndarray,      # (h, w), same
-                 )->np.ndarray:          # (2, h, w) float16 pixels (x, y)
+def flow_between(earlier:np.ndarray,    # (h, w) float luma in 0..255
+                 later:np.ndarray,      # (h, w), same
+                )->np.ndarray:          # (2, h, w) float16 pixels (x, y)
     "Optical flow from one frame to the next by DIS (Kroeger et al. 2016)"
     h, w = earlier.shape
     padding = (0, max(LEAST - h, 0)), (0, max(LEAST - w, 0))
@@ -237,8 +237,8 @@ def _flow_between(earlier:np.ndarray,    # (h, w) float luma in 0..255
 
 # %% ../nbs/04_metrics.ipynb #bb234558
 @contextmanager
-def _one_opencv_thread():
-    "OpenCV on one thread, because steps are computed in parallel"
+def one_opencv_thread():
+    "OpenCV on one thread: steps are computed in parallel, and its flows depend on how many threads share a frame"
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try: yield
@@ -247,8 +247,8 @@ def _one_opencv_thread():
 def _compute_flows(gt:np.ndarray,    # (t, h, w, 3) uint8
                   )->np.ndarray:     # (t-1, 2, h, w) float16 pixels (x, y)
     "Flows from each frame to the next, steps in parallel"
-    def step(i): return _flow_between(planes(gt[i], 'y')[0], planes(gt[i+1], 'y')[0])
-    with _one_opencv_thread(), ThreadPoolExecutor() as pool:
+    def step(i): return flow_between(planes(gt[i], 'y')[0], planes(gt[i+1], 'y')[0])
+    with one_opencv_thread(), ThreadPoolExecutor() as pool:
         return np.stack(list(pool.map(step, range(len(gt)-1))))
 
 # %% ../nbs/04_metrics.ipynb #aee06071

@@ -39,6 +39,7 @@ from .fast import Fast, flows
 from .files import InputError, check_output, check_replaceable, replacing
 from .frames import (
     Clip, Colour, Encoding, check_even, codec_for, frame_rate, is_our_frame, is_video, open_clip, write_clip)
+from .realbasicvsr import MOST_PASSES
 from .tracks import Tracks, join_clips
 
 # %% ../nbs/33_streaming.ipynb #cutgraph
@@ -821,6 +822,18 @@ def _run(output, clip, network, about, options, encoding, cuts, tracks, fps, for
              'and were computed in float32.')
     return _report(output, clip, options['size'], starts, resumed, cost, seconds)
 
+# %% ../nbs/33_streaming.ipynb #upfilh04
+def _loaded(model, device, cleaning_passes)->PlannedNetwork:
+    "The network on a device; `InputError` for a number of passes that it does not take"
+    network = load_network(model).to(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+    if cleaning_passes == 1: return network
+    if not network.cleans:
+        raise InputError(f'{model}: {type(network).__name__} does not clean frames; leave out --cleaning-passes.')
+    if cleaning_passes not in range(1, MOST_PASSES + 1):
+        raise InputError(f'upscale: frames are cleaned 1 to {MOST_PASSES} times, not {cleaning_passes!r}.')
+    network.cleaning_passes = cleaning_passes
+    return network
+
 # %% ../nbs/33_streaming.ipynb #upfilh03
 def _checked_request(source, output, model, compare, fps, encoding, force)->Path|None:
     "Where the comparison goes, if one is wanted; `InputError` where paths, rate or encoding cannot be"
@@ -830,9 +843,6 @@ def _checked_request(source, output, model, compare, fps, encoding, force)->Path
         raise InputError(f'{output}: a folder of images takes no --codec, --crf or --preset; leave them out.')
     if fps is not None: frame_rate(fps)
     return checked_comparison(compare, force) if compare else None
-
-def _loaded(model, device)->PlannedNetwork:
-    return load_network(model).to(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
 
 def _tracks(source, clip, sound, fps)->Tracks|None:
     "What goes along; `InputError` for a sound of a folder"
@@ -878,6 +888,7 @@ def upscale_file(source:str|Path,                 # a video, or a folder of imag
                  progress:bool=True,              # show a bar
                  note:Callable|None=None,         # called with a message about where parts lie, and about anything odd
                  device:str|None=None,            # default a GPU where there is one
+                 cleaning_passes:int=1,           # how often a RealBasicVSR cleans each frame, up to three times
                  segment:int=16, look_ahead:int|None=None,                       # as for `upscale`
                  dtype:torch.dtype=torch.float32, tile:int|None=None,            # likewise
                 )->dict:                          # what was done
@@ -890,7 +901,7 @@ def upscale_file(source:str|Path,                 # a video, or a folder of imag
     clip = _Excerpt(open_clip(source, whole=False, deep=True, deinterlace=deinterlace), start, frames)
     tracks = _tracks(source, clip, sound, fps)
     remarks = _remarks(source, clip, output, tracks, encoding)
-    network = _loaded(model, device)
+    network = _loaded(model, device, cleaning_passes)
     if dtype == torch.float16 and network.device.type == 'cpu':
         raise InputError('upscale: float16 needs a GPU; on a CPU, use float32 or bfloat16.')
     size = [scale*n for n in clip.shape[1:3]] if isinstance(scale, int) else list(scale)
@@ -898,7 +909,8 @@ def upscale_file(source:str|Path,                 # a video, or a folder of imag
     upscale(network, clip, **options)      # raises for impossible options; computes nothing yet
     if is_video(output):
         check_even(size, output, codec_for(output, encoding).stored(clip.dtype != np.uint8, clip.colour))
-    about = _about(source, model, clip, cuts, fps, options | dict(deinterlace=deinterlace) | asdict(encoding))
+    also = dict(deinterlace=deinterlace, cleaning_passes=cleaning_passes) | asdict(encoding)
+    about = _about(source, model, clip, cuts, fps, options | also)
     for remark in remarks: note(remark)
     done = _run(output, clip, network, about, options, encoding, cuts, tracks, fps, force, progress, note)
     if compare: _compare(source, start, frames, output, compare, model, fps or clip.fps)

@@ -103,7 +103,7 @@ class Alignment(nn.Module):
     "Two states looked up where their flows, corrected, say: flow-guided deformable alignment (section 3)"
     def __init__(self, plan:BranchPlan, features:int, groups:int):
         super().__init__()
-        if groups % 2: raise InputError(f'BasicVSRPlusPlus: deformable groups come in two halves, got {groups}.')
+        if groups % 2: raise InputError(f'BasicVSR++: deformable groups come in two halves, got {groups}.')
         widths = [2*plan.stream + features + 4, *plan.offset, 27*groups]
         layers = []
         for i, o in zip(widths, widths[1:]): layers += [nn.Conv2d(i, o, 3, padding=1), nn.LeakyReLU(0.1)]
@@ -176,7 +176,7 @@ def _layers(net, plan):
 @family
 class BasicVSRPlusPlus(RecurrentNetwork):
     "BasicVSR++ (Chan et al., CVPR 2022) of any widths: (b, t, 3, h, w) RGB in [0, 1] to (b, t, 3, 4h, 4w)"
-    Plan = PlusPlan
+    Plan, title = PlusPlan, 'BasicVSR++'
     trunks = dict(features='each') | BRANCHES
     reads = {name: ('features', *list(BRANCHES)[:i]) for i, name in enumerate(BRANCHES)}
     parts = {r'spynet\..+': 'flow', r'(features|\w+_[12])\.blocks\..+': 'inner', r'\w+\.align\.offset\..+': 'inner',

@@ -39,7 +39,7 @@ from .edvr import EDVR
 from .files import Document, InputError, check_output, replacing
 from .flow import LEVELS, SPYNET_WIDTHS, SPyNet, spynet_widths
 from .iconvsr import IconVSR
-from .networks import FAMILIES, PlannedNetwork
+from .networks import FAMILIES, PlannedNetwork, family_name
 from .rbpn import RBPN
 from .realbasicvsr import RealBasicVSR
 from .swinir import SwinIR, refused_kind
@@ -194,30 +194,33 @@ def _identify(names)->str:
     return f"its first layers are {', '.join(sorted(names)[:3])}"
 
 # %% ../nbs/18_checkpoints.ipynb #fe4ee93a
-def _misfits(model, params)->list[str]:
+def _misfits(model, params, called)->list[str]:
     "What keeps weights from fitting a network, a phrase each"
     wanted = model.state_dict()
+    def shapes(name): return f', {tuple(params[name].shape)} instead of {tuple(wanted[name].shape)}'
     reshaped = [n for n in wanted.keys() & params.keys() if wanted[n].shape != params[n].shape]
     found = {'missing': wanted.keys() - params.keys(),
              'unknown': params.keys() - wanted.keys(),
              'of another shape': reshaped}
-    return [f'{len(names)} {what} (first: {min(names)})' for what, names in found.items() if names]
+    return [f"{len(names)} {what} (first: {called(min(names))}{shapes(min(names)) if names is reshaped else ''})"
+            for what, names in found.items() if names]
 
 # %% ../nbs/18_checkpoints.ipynb #e749bca2
-def _check_fit(model, params, where):
-    "Raise `InputError` saying which layers do not fit and what network the file probably holds"
-    misfits = _misfits(model, params)
+def _check_fit(model, params, where, called:Callable=str):
+    """Raise `InputError` saying which layers do not fit and what network the file probably holds.
+    `called` tells what a tensor of ours is called in the file"""
+    misfits = _misfits(model, params, called)
     if not misfits: return
     unknown = params.keys() - model.state_dict().keys()
-    guess = f'; {_identify(params)}' if unknown else ''
-    raise InputError(f"{where}: layers do not fit {type(model).__name__}: {', '.join(misfits)}{guess}.")
+    guess = f'; {_identify([*map(called, params)])}' if unknown else ''
+    raise InputError(f"{where}: layers do not fit {family_name(model)}: {', '.join(misfits)}{guess}.")
 
-def _load_weights(model, params, where):
+def _load_weights(model, params, where, called:Callable=str):
     "Load strictly, to float32 in eval mode"
-    _check_fit(model, params, where)
+    _check_fit(model, params, where, called)
     for name, value in params.items():
         if not value.is_floating_point():
-            raise InputError(f"{where}: '{name}' holds {value.dtype} numbers, and weights are floating-point; "
+            raise InputError(f"{where}: '{called(name)}' holds {value.dtype} numbers, and weights are floating-point; "
                              'use the checkpoint that this one was converted from.')
     model.load_state_dict(params)
     return model.float().eval()
@@ -289,20 +292,23 @@ def _weights_in(content, keys:tuple=())->Iterator[tuple[tuple, dict]]:
 
 def _is_averaged(place:str)->bool: return 'ema' in re.split(r'[._]', place.lower())
 
-def _read_pickle(path:Path)->dict:
-    "Tensors of a `.pth` under our names: of its averaged network if there is one, else of its first"
+def _read_pickle(path:Path)->tuple[dict, dict]:
+    """Tensors of a `.pth` under our names, of its averaged network if there is one, else of its first; and what the
+    file calls each"""
     found = list(_weights_in(_unpickle(path)))
     if not found: raise InputError(f'{path}: holds no weights.')
     networks = {'.'.join((*keys, prefix)): (weights, prefix)
                 for keys, weights in found for prefix in _prefixes(weights)}
-    if not networks: return max((weights for _, weights in found), key=len)      # of something else
+    if not networks: return max((weights for _, weights in found), key=len), {}      # of something else
     place = next(filter(_is_averaged, networks), next(iter(networks)))
     if relative := _relative(networks[place][0]):
         raise InputError(f'{path}: not a network that can be loaded here; this looks like {relative}.')
     if len(networks) > 1:
         kind = 'averaged weights' if _is_averaged(place) else 'first weights'
         warnings.warn(f"{path}: its {kind} ('{place.strip('.')}') are taken, not the others.", stacklevel=4)
-    return our_names(*networks[place])
+    weights, prefix = networks[place]
+    theirs = {ours: name for name in weights for ours in our_names({name: weights[name]}, prefix)}
+    return our_names(weights, prefix), theirs
 
 # %% ../nbs/18_checkpoints.ipynb #1c45b5f0
 def layout_of(path:str|Path)->str:
@@ -313,7 +319,25 @@ def layout_of(path:str|Path)->str:
     of_mmagic = r'_resblocks\.|(?<!layers\.\d)\.conv\.weight$'      # SwinIR has a `conv` in each layer
     return 'MMagic' if any(re.search(of_mmagic, name) for name in names) else 'BasicSR'
 
-def _fitting_network(params, path)->nn.Module:
+# %% ../nbs/18_checkpoints.ipynb #caller01
+def _caller(theirs:dict, path:Path)->Callable[[str], str]:
+    "A function from our name of a tensor to that in a file, where it may be missing; from what is there"
+    cleans = any(name.startswith('cleaning.') for name in theirs)      # as in MMagic only
+    layout = 'mmagic' if cleans else layout_of(path).lower()
+    def called(name):
+        if name in theirs: return theirs[name]
+        layer, _, kind = name.rpartition('.')
+        for other in ('weight', 'bias'):
+            if there := theirs.get(f'{layer}.{other}'): return f"{there.rpartition('.')[0]}.{kind}"
+        every = [*theirs, name]
+        usual = [other.removeprefix('generator.') for other in their_names(dict.fromkeys(every), layout)]
+        usual = dict(zip(every, usual))
+        start = next((there[:-len(usual[ours])] for ours, there in theirs.items() if there.endswith(usual[ours])), '')
+        return start + usual[name]
+    return called
+
+# %% ../nbs/18_checkpoints.ipynb #fitting1
+def _fitting_network(params, path, called)->nn.Module:
     "A network of a family, or a bare SPyNet, of the widths that the weights have"
     def has(start): return any(name.startswith(start) for name in params)
     kind = BasicVSR
@@ -328,14 +352,18 @@ def _fitting_network(params, path)->nn.Module:
         if f'levels.{LEVELS - 1}.0.weight' in params and 'fusion.weight' not in params:
             return SPyNet(spynet_widths(params))
         return kind(kind.Plan.of_weights(params))
-    except InputError as e: raise InputError(f'{path}: {str(e).rstrip(".")}; {_identify(params)}.') from None
+    except InputError as e:
+        said = re.sub("(?<=^layer ').*?(?=' is missing)", lambda m: called(f'{m[0]}.weight').removesuffix('.weight'),
+                      str(e).rstrip('.'))
+        raise InputError(f'{path}: {said}; {_identify([*map(called, params)])}.') from None
 
 def _load_foreign(path:Path)->nn.Module:
     "A network in BasicSR's or MMagic's layout"
-    params = _read_pickle(path)
-    model = _fitting_network(params, path)
+    params, theirs = _read_pickle(path)
+    called = _caller(theirs, path) if theirs else str
+    model = _fitting_network(params, path, called)
     constants = {name: value for name, value in model.state_dict().items() if name.endswith(('mean', 'std'))}
-    return _load_weights(model, constants | params, str(path))
+    return _load_weights(model, constants | params, str(path), called)
 
 # %% ../nbs/18_checkpoints.ipynb #47ceacc7
 PUBLISHED = {
@@ -675,7 +703,7 @@ def load_network(path:str|Path,         # as for `load`
     "As `load`, of a file that holds a whole network; `InputError` for a bare SPyNet"
     model = load(path, finite)
     if isinstance(model, PlannedNetwork): return model
-    raise InputError(f'{path}: a bare {type(model).__name__} restores nothing; give the file of a whole network, '
+    raise InputError(f'{path}: a bare {family_name(model)} restores nothing; give the file of a whole network, '
                      'which holds it too.')
 
 # %% ../nbs/18_checkpoints.ipynb #f827cfeb
@@ -697,13 +725,13 @@ def export(model:PlannedNetwork,
     path, weights, plan = Path(path), model.state_dict(), model.plan
     if path.suffix != '.pth': raise InputError(f'{path}: checkpoints of other projects are named .pth.')
     if model.cleans and layout == 'basicsr':
-        raise InputError(f"{path}: BasicSR's code builds no {type(model).__name__}; use the layout mmagic.")
+        raise InputError(f"{path}: BasicSR's code builds no {family_name(model)}; use the layout mmagic.")
     if plan.PUBLISHED is None:
-        raise InputError(f'{path}: {type(model).__name__} is kept as .safetensors; '
+        raise InputError(f'{path}: a network of the family {family_name(model)} is kept as .safetensors; '
                          'no file of it is written for other code.')
     buildable = plan.even(**plan.PUBLISHED)
     if model.window and layout == 'mmagic':
-        raise InputError(f"{path}: an {type(model).__name__} is not written in MMagic's layout; "
+        raise InputError(f"{path}: an {family_name(model)} is not written in MMagic's layout; "
                          'use the layout basicsr.')
     if odd := [name for name in type(plan).model_fields if getattr(plan, name) != getattr(buildable, name)]:
         raise InputError(f'{path}: not exported: the code of BasicSR and MMagic builds even widths with a tail of 64 '

@@ -19,9 +19,11 @@ __all__ = ['app', 'NO_MEMORY', 'OPTIONAL', 'NETWORK', 'NetworkArgument', 'Networ
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from contextlib import contextmanager
@@ -71,12 +73,21 @@ def _is_out_of_memory(error:Exception)->bool:
 OPTIONAL = ('IPython', 'matplotlib', 'nbconvert', 'papermill', 'rocrate', 'seaborn', 'skimage', 'thop')
 
 @contextmanager
+def _tidy_at_the_end():
+    "End at SIGTERM as at Ctrl-C: what is half written is removed"
+    def end(*_): raise SystemExit(128 + signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread(): return (yield)
+    before = signal.signal(signal.SIGTERM, end)
+    try: yield
+    finally: signal.signal(signal.SIGTERM, before)
+
+@contextmanager
 def report_errors(resumes:bool=False):      # whether an interrupted command resumes, if it is given again
     """Turn an `InputError`, or running out of memory, into one sentence and exit status 1, and a warning into one
     sentence"""
     def say(warning, *where, **options): _warn(_one_line(warning))
     try:
-        with warnings.catch_warnings():
+        with _tidy_at_the_end(), warnings.catch_warnings():
             warnings.showwarning = say
             yield
     except InputError as e: fail(str(e))
@@ -320,6 +331,7 @@ def _snakemake_command(target:str, cluster:Path|None, config:dict[str, str])->li
 def snakemake(target:str, weights:dict[str, float], cluster:Path|None=None, **config:str)->int:
     "Run the Snakefile until `target` is there, here or as a Snakemake profile says; its exit status"
     command = _snakemake_command(target, cluster, config)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)      # at once: Snakemake would only end with the runs that it began
     with subprocess.Popen(command, cwd=repo_root(), stderr=subprocess.STDOUT, stdout=subprocess.PIPE) as running:
         try: follow(running.stdout, Progress(weights, elsewhere=cluster is not None))
         except KeyboardInterrupt: running.wait()      # Snakemake is interrupted as well, and tidies up
@@ -619,12 +631,13 @@ def convert(source:NetworkArgument,
     """
     with report_errors():
         from vsrprune import checkpoints, cost
+        from vsrprune.networks import family_name
         known = checkpoints.published(source)
         model = checkpoints.convert(source, output, layout, half, compress, force)
         broken = checkpoints.nonfinite_layers(model)
         if broken: _warn(f'{source}: {checkpoints.nonfinite_text(broken)}; converted as it is.')
         params, size = cost.params(model), output.stat().st_size
-        tell(f'{output}: {known or type(model).__name__}, {params:,} parameters, {size/1e6:.1f} MB', as_json,
+        tell(f'{output}: {known or family_name(model)}, {params:,} parameters, {size/1e6:.1f} MB', as_json,
              output=output, known_as=known, params=params, bytes=size, nonfinite=broken)
 
 # %% ../nbs/50_cli.ipynb #1070eeab
@@ -632,8 +645,9 @@ KIND_WORDS = dict(dense='dense', filters='pruned by filters', weights='pruned by
 
 def _file_line(file:str, found:dict)->str:
     "What the network is, and how its file stores it"
-    stored = found['file']
-    network = [found['network']]
+    from vsrprune.networks import FAMILIES
+    stored, title = found['file'], getattr(FAMILIES.get(found['network']), 'title', '')
+    network = [title or found['network']]
     if 'kind' in found: network.append(KIND_WORDS[found['kind']])
     if stored['published']: network.append(stored['published'])
     storage = [f"{stored['bytes']/1e6:.2f} MB", f"layout of {stored['layout']}"]
@@ -703,11 +717,16 @@ def info(file:NetworkArgument,
 # %% ../nbs/50_cli.ipynb #4f3c1536
 @app.command()
 def export(model:NetworkArgument,
-           output:Annotated[Path, typer.Option('-o', '--output', help='A new folder.')],
-           form:Annotated[str, typer.Option('--format', help="'onnx', or 'torch' for torch.export.")] = 'onnx',
+           output:Annotated[Path, typer.Option('-o', '--output', help='A new folder, for the graphs and about.json.')],
+           form:Annotated[str, typer.Option('--format', help="'onnx' for ONNX Runtime and others, or 'torch' for "
+                                            'programs of torch.export, .pt2.')] = 'onnx',
            force:Annotated[bool, typer.Option('--force', help='Replace an existing folder.')] = False,
            as_json:AsJson = False):
-    """Write a network for another runtime: one graph each for flow, backward step, forward step and upsampling.
+    """Write a network as graphs that run without vsrprune, as in ONNX Runtime.
+
+    A recurrent network is several: flow, a step of each direction, upsampling.
+    Your program calls them frame by frame. EDVR and SwinIR are a single graph.
+    Frames have 33x33 pixels or more. about.json lists the inputs of each graph.
 
     Example: vsrprune export small.safetensors -o small-onnx
     """

@@ -20,7 +20,7 @@ from .basicvsr import BasicVSR
 from .files import InputError
 from .flow import coarse_to_fine
 from .networks import (
-    BROUGHT, TRUNKS, PlannedNetwork, RecurrentNetwork, WindowNetwork, in_all_passes, in_windows)
+    BROUGHT, TRUNKS, PlannedNetwork, RecurrentNetwork, WindowNetwork, family_name, in_all_passes, in_windows)
 from .realbasicvsr import RealBasicVSR
 
 # %% ../nbs/31_fast.ipynb #2e9ce034
@@ -323,7 +323,7 @@ def fast_parts(model, dtype:torch.dtype, tile:int|None=None, fused:bool|None=Non
 
 def _in_own_precision(model, dtype, tile):
     "A copy for inference; `InputError` for tiles, which a family without parts of its own does not have"
-    if tile is not None: raise InputError(f'frames of {type(model).__name__} cannot be cut into tiles.')
+    if tile is not None: raise InputError(f'frames of {family_name(model)} cannot be cut into tiles.')
     return copy.deepcopy(model).to(dtype, memory_format=torch.channels_last).eval().requires_grad_(False)
 
 @fast_parts.register

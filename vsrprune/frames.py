@@ -702,6 +702,17 @@ CODECS = dict(
 DEFAULT_CODECS = {'.mkv': 'ffv1', '.mp4': 'h264', '.mov': 'h264', '.webm': 'av1'}      # by suffix
 VIDEOS = tuple(DEFAULT_CODECS)
 
+# %% ../nbs/01_frames.ipynb #quietlb1
+@contextmanager
+def _quiet_libraries():
+    "Keep libraries from writing to standard error by themselves, as x264 does when it does not know a preset"
+    kept = os.dup(2)
+    with open(os.devnull, 'w') as nowhere: os.dup2(nowhere.fileno(), 2)
+    try: yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
 # %% ../nbs/01_frames.ipynb #encode01
 @dataclass(frozen=True)
 class Encoding:
@@ -725,13 +736,15 @@ def codec_for(path:Path, encoding:Encoding=Encoding())->Codec:
     trial = av.CodecContext.create(codec.encoder, 'w')
     trial.height, trial.width, trial.pix_fmt, trial.time_base = 128, 128, codec.formats[0], Fraction(1, 25)
     trial.options = _encoder_options(codec, encoding, Colour())
-    try: trial.open()
+    try:
+        with _quiet_libraries(): trial.open()
     except (av.FFmpegError, ValueError) as e:
         given = [f'{option} {value}' for option, value in vars(encoding).items() if value and option != 'codec']
         raise InputError(f'{path}: the {name} encoder does not accept {" with ".join(given)}; leave that out, or look '
                          'up which values it takes') from e
     return codec
 
+# %% ../nbs/01_frames.ipynb #encoptn1
 def _encoder_options(codec:Codec, encoding:Encoding, colour:Colour)->dict[str, str]:
     "Options of FFmpeg's encoder"
     options = dict(codec.options)

@@ -31,7 +31,8 @@ from av.video.reformatter import Interpolation
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from .networks import PlannedNetwork, RecurrentNetwork, in_windows, sight, to_frames, to_tensor
+from .networks import (PlannedNetwork, RecurrentNetwork, family_name, in_windows, sight, to_frames,
+                               to_tensor)
 from .catalogue import resolve
 from .checkpoints import load_network, sha256
 from .compare import checked_comparison, compare_clips
@@ -439,10 +440,10 @@ def _check_look_ahead(model, frames):
     "`InputError` for what is no number of frames, and for a network that never looks beyond a window"
     _check_whole('look_ahead', frames, 0)
     if model.window:
-        raise InputError(f'upscale: {type(model).__name__} looks at windows of {model.window} frames, and no farther '
+        raise InputError(f'upscale: {family_name(model)} looks at windows of {model.window} frames, and no farther '
                          'ahead; leave look_ahead out.')
     if not _is_plain(model):
-        raise InputError(f'upscale: a later pass of {type(model).__name__} reads what earlier ones found in the whole '
+        raise InputError(f'upscale: a later pass of {family_name(model)} reads what earlier ones found in the whole '
                          'scene, so it cannot look just a few frames ahead; leave out look_ahead.')
 
 def _is_plain(model)->bool:

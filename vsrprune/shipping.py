@@ -76,7 +76,8 @@ def _training_facts(last:Record, records:list[Record])->dict:
     "What the card says of fine-tuning"
     training = last.env['training']
     return dict(iterations=last.iterations, clips=training['clips'], data=training['data'],
-                lr=_rate_text(last, records), seed=last.seed, machine=f"{last.env['processor']}, {last.env['threads']} thread(s)")
+                lr=_rate_text(last, records), seed=last.seed,
+                machine=f"{last.env['processor']}, {last.env['threads']} thread(s)")
 
 def _stage_scores(records:list[Record], last:Record)->pd.DataFrame:
     "PSNR (dB) and SSIM of every stage on the way to the shipped network"

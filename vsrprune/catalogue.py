@@ -86,11 +86,17 @@ def _score_on(card:str)->Score|None:
     mean = re.search(r'^\| vid4 +\| mean +\| +([\d.]+) +\| +([\d.]+)', card, re.M)
     return Score(data='Vid4', psnr=mean[1], ssim=mean[2]) if mean else None
 
+def _training_on(card:str)->str|None:
+    "Data of training by a card: that of the published network it was pruned from, and its own"
+    source = CATALOGUE.get(_first_match(r'^`([\w-]+)` with', card))
+    named = [source and source.training, _first_match(r'\d+ clips \(([^,)]+)', card)]
+    return ' and '.join(filter(None, named)) or None
+
 def _from_card(card:str)->dict:
     "What a card in `data/weights` says of its network: fields of an `Entry`"
     params = _first_match(r'^\| parameters \| ([\d,]+)', card)
     return dict(params=params and int(params.replace(',', '')),
-                training=_first_match(r'\d+ clips \(([^,)]+)', card),
+                training=_training_on(card),
                 degradation='BI' if "MATLAB's bicubic kernel" in card else None,
                 licence=_licence_on(card),
                 score=_score_on(card))

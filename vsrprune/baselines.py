@@ -97,7 +97,7 @@ class Motions:
 def weights_path(name:str)->Path: return repo_root()/'data'/'weights'/f'{name}.safetensors'
 
 class BaselineWidths(Document):
-    "Widths of a baseline: an even network"
+    "Widths of a baseline: a uniform network"
     features: Width
     blocks: Width
     tail: Width

@@ -55,7 +55,7 @@ class Plan(NetworkPlan):
               tail:int=64,                  # second up-convolution and conv_hr (64 whatever `features` in BasicSR)
               flow=SPYNET_WIDTHS,           # inner widths of SPyNet's levels
              ):
-        "A network of even width, as BasicSR's `num_feat` and `num_block` describe it"
+        "A network of uniform width, as BasicSR's `num_feat` and `num_block` describe it"
         trunk = dict(stream=features, inner=(features,)*blocks)
         return cls(backward=trunk, forward=trunk, fusion=features, upconv1=features, upconv2=tail, hr=tail, flow=flow)
 
@@ -75,11 +75,11 @@ class Plan(NetworkPlan):
                     tail={'fusion': [self.fusion], 'up-convolutions': [self.upconv1, self.upconv2],
                           'conv_hr': [self.hr]})
 
-    def even(self, **options):
+    def uniform(self, **options):
         "The plan that `dense` makes of the same depth; options of `dense` where it is not to be as wide as this one"
         return self.dense(self.fusion, len(self.backward.inner), **dict(tail=self.hr, flow=self.flow) | options)
 
-    def is_even(self): return self == self.even()      # SPyNet may be of any widths
+    def is_uniform(self): return self == self.uniform()      # SPyNet may be of any widths
 
 # %% ../nbs/12_basicvsr.ipynb #7d046b5c
 class ResidualBlock(nn.Module):

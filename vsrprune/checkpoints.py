@@ -729,12 +729,12 @@ def export(model:PlannedNetwork,
     if plan.PUBLISHED is None:
         raise InputError(f'{path}: a network of the family {family_name(model)} is kept as .safetensors; '
                          'no file of it is written for other code.')
-    buildable = plan.even(**plan.PUBLISHED)
+    buildable = plan.uniform(**plan.PUBLISHED)
     if model.window and layout == 'mmagic':
         raise InputError(f"{path}: an {family_name(model)} is not written in MMagic's layout; "
                          'use the layout basicsr.')
     if odd := [name for name in type(plan).model_fields if getattr(plan, name) != getattr(buildable, name)]:
-        raise InputError(f'{path}: not exported: the code of BasicSR and MMagic builds even widths with a tail of 64 '
+        raise InputError(f'{path}: not exported: the code of BasicSR and MMagic builds uniform widths with a tail of 64 '
                          f"and the published SPyNet only, and '{odd[0]}' of this network differs; "
                          'keep it as .safetensors.')
     theirs = their_names({k: v.detach().cpu() for k, v in weights.items()}, layout)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ALIGNMENT', 'ATTENTION', 'AlignmentWidths', 'AttentionWidths', 'PYRAMID', 'LEVELS', 'fusion_layer', 'ExtractorWidths',
-           'EDVRWidths', 'EDVRPlan', 'LookUp', 'Alignment', 'Fusion', 'Extractor', 'EDVR']
+           'EDVRWidths', 'EDVRPlan', 'LookUp', 'PyramidAlignment', 'Fusion', 'Extractor', 'EDVR']
 
 # %% ../nbs/16_edvr.ipynb #edvr0003
 from functools import partial
@@ -119,7 +119,7 @@ class EDVRWidths(ExtractorWidths):
 
 # %% ../nbs/16_edvr.ipynb #edvr0029
 class EDVRPlan(EDVRWidths):
-    "An `EDVRWidths`, and how an even one is made"
+    "An `EDVRWidths`, and how a uniform one is made"
     # what the published code does not let one choose, options of `dense`
     PUBLISHED: ClassVar[dict] = dict(tail=64)
 
@@ -133,21 +133,21 @@ class EDVRPlan(EDVRWidths):
               deformable_groups:int=8,
               tail:int=64,                  # second up-convolution and conv_hr (64 whatever `features` in BasicSR)
              ):
-        "A network of even width, as BasicSR's `num_feat`, `num_reconstruct_block` and so on describe it"
+        "A network of uniform width, as BasicSR's `num_feat`, `num_reconstruct_block` and so on describe it"
         def stream(count): return dict(stream=features, inner=(features,)*count)
         return cls(window=window, deformable_groups=deformable_groups, pyramid=(features,)*4,
                    extraction=stream(extraction_blocks), alignment=dict.fromkeys(ALIGNMENT, features),
                    attention=dict.fromkeys(ATTENTION, features) if attention else None,
                    reconstruction=stream(blocks), upconv1=features, upconv2=tail, hr=tail)
 
-    def even(self, **options):
+    def uniform(self, **options):
         "The plan that `dense` makes of the same depth; options of `dense` where it is not to be as wide as this one"
         kept = dict(window=self.window, attention=self.attention is not None, tail=self.hr,
                     extraction_blocks=len(self.extraction.inner), deformable_groups=self.deformable_groups)
         # what deformable convolutions read has the width that it was built with
         return self.dense(self.pyramid[1], len(self.reconstruction.inner), **kept | options)
 
-    def is_even(self): return self == self.even()
+    def is_uniform(self): return self == self.uniform()
 
 # %% ../nbs/16_edvr.ipynb #edvr0013
 def _act(x): return F.leaky_relu(x, 0.1)
@@ -196,7 +196,7 @@ def _alignment_layers(plan)->dict[str, nn.Module]:
     return {name: layer(name) for name in ALIGNMENT}
 
 # %% ../nbs/16_edvr.ipynb #edvr0015
-class Alignment(nn.Module):
+class PyramidAlignment(nn.Module):
     "Features of a neighbour to where those of a frame lie (section 3.2: pyramid, cascading, deformable)"
     def __init__(self, plan:ExtractorWidths):
         super().__init__()
@@ -282,7 +282,7 @@ class Extractor:
         self.window, widths = plan.window, [plan.extraction.stream, *plan.pyramid]
         self.conv_first, self.feature_extraction = _conv(3, widths[0]), _residual(plan.extraction)
         for i, name in enumerate(PYRAMID): self.add_module(name, _conv(widths[i], widths[i+1], stride=2 - i % 2))
-        self.pcd_align = Alignment(plan)
+        self.pcd_align = PyramidAlignment(plan)
         if plan.attention: self.fusion = Fusion(plan, stream)
         else: self.fusion = _conv(plan.window*plan.alignment['cas_dcnpack'], stream, 1)
 

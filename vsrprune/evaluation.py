@@ -136,7 +136,7 @@ def _loaded(path:Path)->PlannedNetwork:
 
 def _method(model:PlannedNetwork)->str:
     "How a network was pruned, inferred from its weights"
-    if not model.plan.is_even(): return 'filters'
+    if not model.plan.is_uniform(): return 'filters'
     return 'dense' if cost.nonzeros(model) > 0.99*cost.params(model) else 'weights'
 
 # %% ../nbs/35_evaluation.ipynb #scoreal1

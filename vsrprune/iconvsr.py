@@ -77,21 +77,21 @@ class IconPlan(IconWidths):
               extractor:int|None=None,      # widths of the extractor; default `features`
               flow=SPYNET_WIDTHS,           # inner widths of SPyNet's levels
              ):
-        "A network of even width, as BasicSR's `num_feat` and `num_block` describe it"
+        "A network of uniform width, as BasicSR's `num_feat` and `num_block` describe it"
         wide, trunk = extractor or features, dict(stream=features, inner=(features,)*blocks)
         return cls(window=window, stride=stride, deformable_groups=deformable_groups, pyramid=(wide,)*4, keyframe=wide,
                    extraction=dict(stream=wide, inner=(wide,)*extraction_blocks),
                    alignment=dict.fromkeys(ALIGNMENT, wide), attention=dict.fromkeys(ATTENTION, wide),
                    backward=trunk, forward=trunk, upconv1=features, upconv2=tail, hr=tail, flow=flow)
 
-    def even(self, **options):
+    def uniform(self, **options):
         "The plan that `dense` makes of the same depth; options of `dense` where it is not to be as wide as this one"
         # what deformable convolutions read has the width that it was built with
         kept = dict(tail=self.hr, flow=self.flow, window=self.window, stride=self.stride, extractor=self.pyramid[1],
                     deformable_groups=self.deformable_groups, extraction_blocks=len(self.extraction.inner))
         return self.dense(self.backward.stream, len(self.backward.inner), **kept | options)
 
-    def is_even(self): return self == self.even()      # SPyNet may be of any widths
+    def is_uniform(self): return self == self.uniform()      # SPyNet may be of any widths
 
 # %% ../nbs/17_iconvsr.ipynb #icon0011
 def keyframe_window(i:int, length:int, window:int)->list[int]:

@@ -93,7 +93,7 @@ class NetworkPlan(Document):
         "Widths of all groups in order of the network, by its large parts and their small ones, as a person names them"
         raise NotImplementedError
 
-    def is_even(self)->bool:
+    def is_uniform(self)->bool:
         "Whether the widths are those of a network that lost no filters, as far as widths can tell"
         return len({width for parts in self.widths().values() for widths in parts.values() for width in widths}) == 1
 

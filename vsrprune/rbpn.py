@@ -77,12 +77,12 @@ class RBPNPlan(RBPNWidths):
               blocks:int=5,         # residual blocks before, in and after a correction
               window:int=7,         # frames
              ):
-        "A network of even width, as the published code's `base_filter`, `feat`, `n_resblock` and `nFrames` describe it"
+        "A network of uniform width, as the published code's `base_filter`, `feat`, `n_resblock` and `nFrames` describe it"
         inner = (above,)*blocks
         return cls(window=window, frame=features, pair=dict(stream=features, inner=(features,)*blocks), above=above,
                    low=(above,)*STAGES, high=(above,)*STAGES, correction=inner, reduction=inner)
 
-    def is_even(self): return self == self.dense(self.frame, self.above, len(self.reduction), self.window)
+    def is_uniform(self): return self == self.dense(self.frame, self.above, len(self.reduction), self.window)
 
 # %% ../nbs/17_rbpn.ipynb #rbpn0010
 class Slope(nn.PReLU):

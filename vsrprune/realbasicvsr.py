@@ -27,9 +27,9 @@ class RealPlan(Plan):
               cleaning_blocks:int=20,         # residual blocks of the cleaning network
               **options,                      # of `Plan.dense`
              ):
-        "A network of even width, as MMagic's `mid_channels`, `num_propagation_blocks`, `num_cleaning_blocks` have it"
-        even = Plan.dense(features, blocks, **options)
-        return cls(**dict(even), cleaning=dict(stream=features, inner=(features,)*cleaning_blocks))
+        "A network of uniform width, as MMagic's `mid_channels`, `num_propagation_blocks`, `num_cleaning_blocks` have it"
+        uniform = Plan.dense(features, blocks, **options)
+        return cls(**dict(uniform), cleaning=dict(stream=features, inner=(features,)*cleaning_blocks))
 
     @classmethod
     def of_weights(cls, params:dict):
@@ -40,7 +40,7 @@ class RealPlan(Plan):
         "See `NetworkPlan`"
         return dict(cleaning=dict(stream=[self.cleaning.stream], blocks=[*self.cleaning.inner])) | super().widths()
 
-    def even(self, **options): return super().even(**dict(cleaning_blocks=len(self.cleaning.inner)) | options)
+    def uniform(self, **options): return super().uniform(**dict(cleaning_blocks=len(self.cleaning.inner)) | options)
 
 # %% ../nbs/13_realbasicvsr.ipynb #real0009
 MOST_PASSES = 3      # of cleaning

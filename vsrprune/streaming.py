@@ -275,7 +275,7 @@ def _restored(scene, segments, done=0, state=None):
         previous = x[-1:]
 
 # %% ../nbs/33_streaming.ipynb #pass0001
-class _Window:
+class _Segment:
     "A segment of a scene with a frame more on either side, and the flows between its frames when they are needed"
     def __init__(self, scene, low):
         self.scene, self.low, self.high = scene, low, min(low + scene.segment, scene.length)
@@ -301,15 +301,15 @@ class _Window:
         return self.low if (direction == 'backward') == leaving else self.high
 
 # %% ../nbs/33_streaming.ipynb #pass0002
-def _walk(window, trunk, state, seen, first=0):
-    "(i, state) of a trunk in a window; `seen` has by frame what earlier trunks show, `state` is that before the window"
-    scene, direction = window.scene, window.scene.model.trunks[trunk]
-    numbers = range(max(window.low, first), window.high)
+def _walk(segment, trunk, state, seen, first=0):
+    "(i, state) of a trunk in a segment; `seen` has by frame what earlier trunks show, `state` is that before it"
+    scene, direction = segment.scene, segment.scene.model.trunks[trunk]
+    numbers = range(max(segment.low, first), segment.high)
     for i in reversed(numbers) if direction == 'backward' else numbers:
         if direction == 'each': state = None
-        flow = None if state is None else window.flow(direction, i)
+        flow = None if state is None else segment.flow(direction, i)
         earlier = [seen[i][name] for name in scene.model.reads.get(trunk, ())]
-        frame = sight(scene.model, trunk, i, scene.length, window.frame)
+        frame = sight(scene.model, trunk, i, scene.length, segment.frame)
         state = scene.model.at(scene.first + i).step(trunk, frame, state, flow, earlier)
         yield i, state
 
@@ -320,14 +320,14 @@ def _count(scene, walk):
         scene.on_step()
         yield found
 
-def _seen(window, trunks)->dict:
-    "By frame of a window what these trunks, the first ones, show; they enter it with the states on disk"
-    scene, seen = window.scene, {i: {} for i in range(window.low, window.high)}
+def _seen(segment, trunks)->dict:
+    "By frame of a segment what these trunks, the first ones, show; they enter it with the states on disk"
+    scene, seen = segment.scene, {i: {} for i in range(segment.low, segment.high)}
     for level, trunk in enumerate(trunks):
         direction = scene.model.trunks[trunk]
-        border, state = window.border(direction), None
+        border, state = segment.border(direction), None
         if direction != 'each' and 0 < border < scene.length: state = scene.model.hold(scene.borders.get(level, border))
-        for i, state in _count(scene, _walk(window, trunk, state, seen)):
+        for i, state in _count(scene, _walk(segment, trunk, state, seen)):
             seen[i][trunk] = scene.model.shown(trunk, state)
     return seen
 
@@ -347,10 +347,10 @@ def _pass(scene, trunks, done):
     if scene.borders.has(level, needed): return
     starts = range(0, scene.length, scene.segment)
     for low in reversed(starts) if direction == 'backward' else starts:
-        window = _Window(scene, low)
-        border = window.border(direction, leaving=True)
+        segment = _Segment(scene, low)
+        border = segment.border(direction, leaving=True)
         if border < needed[0] if direction == 'backward' else border > needed[-1]: return
-        for _, state in _count(scene, _walk(window, trunk, state, _seen(window, before))): pass
+        for _, state in _count(scene, _walk(segment, trunk, state, _seen(segment, before))): pass
         if border in needed: scene.borders.keep(level, border, state)
 
 def _in_passes(scene, done=0, state=None):
@@ -359,13 +359,13 @@ def _in_passes(scene, done=0, state=None):
     for i in range(len(before)): _pass(scene, before[:i + 1], done)
     scene.state = state
     for low in range(done//scene.segment*scene.segment, scene.length, scene.segment):
-        window = _Window(scene, low)
-        seen = _seen(window, before)
-        for i, scene.state in _walk(window, last, scene.state, seen, done):
+        segment = _Segment(scene, low)
+        seen = _seen(segment, before)
+        for i, scene.state in _walk(segment, last, scene.state, seen, done):
             states = [*seen.pop(i).values(), scene.model.shown(last, scene.state)]
-            yield scene.model.upsample(window.frame(i), *states)
+            yield scene.model.upsample(segment.frame(i), *states)
         for level, trunk in enumerate(before):
-            border = window.border(scene.model.trunks[trunk])
+            border = segment.border(scene.model.trunks[trunk])
             if border in _needed(scene.model.trunks[trunk], scene.length, scene.segment, low):
                 scene.borders.drop(level, border)
 

@@ -55,7 +55,7 @@ class Plan(NetworkPlan):
               tail:int=64,                  # second up-convolution and conv_hr (64 whatever `features` in BasicSR)
               flow=SPYNET_WIDTHS,           # inner widths of SPyNet's levels
              ):
-        "A network of uniform width, as BasicSR's `num_feat` and `num_block` describe it"
+        "Of uniform width, as BasicSR's `num_feat` and `num_block` describe it"
         trunk = dict(stream=features, inner=(features,)*blocks)
         return cls(backward=trunk, forward=trunk, fusion=features, upconv1=features, upconv2=tail, hr=tail, flow=flow)
 

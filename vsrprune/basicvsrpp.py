@@ -82,7 +82,7 @@ class PlusPlan(PlusWidths):
               ends:int=5,                   # residual blocks before and after the branches
               flow=SPYNET_WIDTHS,           # inner widths of SPyNet's levels
              ):
-        "A network of uniform width, as MMagic's `mid_channels` and `num_blocks` describe it"
+        "Of uniform width, as MMagic's `mid_channels` and `num_blocks` describe it"
         end = dict(stream=features, inner=(features,)*ends)
         branch = dict(stream=features, inner=(features,)*blocks, offset=(features,)*3)
         return cls(features=end, reconstruction=end, upconv1=features, upconv2=tail, hr=tail, flow=flow,

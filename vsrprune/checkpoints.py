@@ -734,7 +734,7 @@ def export(model:PlannedNetwork,
         raise InputError(f"{path}: an {family_name(model)} is not written in MMagic's layout; "
                          'use the layout basicsr.')
     if odd := [name for name in type(plan).model_fields if getattr(plan, name) != getattr(buildable, name)]:
-        raise InputError(f'{path}: not exported: the code of BasicSR and MMagic builds uniform widths with a tail of 64 '
+        raise InputError(f'{path}: not exported: the code of BasicSR and MMagic builds uniform widths, a tail of 64 '
                          f"and the published SPyNet only, and '{odd[0]}' of this network differs; "
                          'keep it as .safetensors.')
     theirs = their_names({k: v.detach().cpu() for k, v in weights.items()}, layout)

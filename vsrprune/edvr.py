@@ -133,7 +133,7 @@ class EDVRPlan(EDVRWidths):
               deformable_groups:int=8,
               tail:int=64,                  # second up-convolution and conv_hr (64 whatever `features` in BasicSR)
              ):
-        "A network of uniform width, as BasicSR's `num_feat`, `num_reconstruct_block` and so on describe it"
+        "Of uniform width, as BasicSR's `num_feat`, `num_reconstruct_block` and so on describe it"
         def stream(count): return dict(stream=features, inner=(features,)*count)
         return cls(window=window, deformable_groups=deformable_groups, pyramid=(features,)*4,
                    extraction=stream(extraction_blocks), alignment=dict.fromkeys(ALIGNMENT, features),

@@ -77,7 +77,7 @@ class IconPlan(IconWidths):
               extractor:int|None=None,      # widths of the extractor; default `features`
               flow=SPYNET_WIDTHS,           # inner widths of SPyNet's levels
              ):
-        "A network of uniform width, as BasicSR's `num_feat` and `num_block` describe it"
+        "Of uniform width, as BasicSR's `num_feat` and `num_block` describe it"
         wide, trunk = extractor or features, dict(stream=features, inner=(features,)*blocks)
         return cls(window=window, stride=stride, deformable_groups=deformable_groups, pyramid=(wide,)*4, keyframe=wide,
                    extraction=dict(stream=wide, inner=(wide,)*extraction_blocks),

@@ -77,7 +77,7 @@ class RBPNPlan(RBPNWidths):
               blocks:int=5,         # residual blocks before, in and after a correction
               window:int=7,         # frames
              ):
-        "A network of uniform width, as the published code's `base_filter`, `feat`, `n_resblock` and `nFrames` describe it"
+        "Of uniform width, as the published code's `base_filter`, `feat`, `n_resblock` and `nFrames` describe it"
         inner = (above,)*blocks
         return cls(window=window, frame=features, pair=dict(stream=features, inner=(features,)*blocks), above=above,
                    low=(above,)*STAGES, high=(above,)*STAGES, correction=inner, reduction=inner)

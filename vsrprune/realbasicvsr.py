@@ -27,7 +27,7 @@ class RealPlan(Plan):
               cleaning_blocks:int=20,         # residual blocks of the cleaning network
               **options,                      # of `Plan.dense`
              ):
-        "A network of uniform width, as MMagic's `mid_channels`, `num_propagation_blocks`, `num_cleaning_blocks` have it"
+        "Of uniform width, as MMagic's `mid_channels`, `num_propagation_blocks`, `num_cleaning_blocks` have it"
         uniform = Plan.dense(features, blocks, **options)
         return cls(**dict(uniform), cleaning=dict(stream=features, inner=(features,)*cleaning_blocks))
 

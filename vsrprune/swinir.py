@@ -73,7 +73,7 @@ class SwinIRPlan(NetworkPlan):
     def dense(cls, features:int=180, layers:int=6, blocks:int=6, heads:int=6, inner:int|None=None,
               light:bool=False,     # without layers of their own that enlarge
               side:int=8, tail:int=64):
-        "A network of uniform width, as SwinIR's `embed_dim`, `depths` and so on describe it; `inner` is `features` twice"
+        "Of uniform width, as SwinIR's `embed_dim`, `depths` and so on describe it; `inner` is `features` twice"
         return cls(features=features, side=side, heads=(heads,)*layers, tail=None if light else (tail,)*3,
                    inner=((inner or 2*features,)*blocks,)*layers)
 

@@ -298,12 +298,13 @@ def reachable(model:PlannedNetwork, found:list)->float:
     return 1 - cost.macs(least).network/cost.macs(model).network
 
 @torch.no_grad()
-def surgery_error(model:PlannedNetwork, found:list, size:tuple=(32, 48))->float:
-    """Largest difference, of output in [0, 1], between the network without every second channel of these groups and
-    the one with these channels at zero"""
+def surgery_error(model:PlannedNetwork, found:list, size:tuple=(32, 48))->tuple[float, float]:
+    """Largest differences of output in [0, 1]: between the network without every second channel of these groups and the
+    one with these channels at zero; and between that one and the whole, without which the first would mean nothing"""
     gone = {group.name: range(0, group.width - 1, 2) for group in found}
     clip = torch.rand(1, 5, 3, *size, generator=torch.Generator().manual_seed(0))
-    return (remove(model, gone)(clip) - zeroed(model, gone)(clip)).abs().max().item()
+    at_zero = zeroed(model, gone)(clip)
+    return tuple((other(clip) - at_zero).abs().max().item() for other in (remove(model, gone), model))
 
 # %% ../nbs/37_benchmarks.ipynb #famil003
 def family_row(name:str,
@@ -317,7 +318,8 @@ def family_row(name:str,
     found, counted = [group for group in groups(model) if group.part != 'flow'], cost.macs(model)
     small, _ = prune_filters(model, target=f'macs={keep}')
     timed = cost.compare_latency(model, small, size, frames)
+    apart, effect = surgery_error(model, found)
     return dict(family=name, params=cost.params(model), macs=counted.network, macs_flow=counted.flow,
-                groups=len(found), reachable=reachable(model, found), apart=surgery_error(model, found),
+                groups=len(found), reachable=reachable(model, found), apart=apart, effect=effect,
                 kept=cost.macs(small).network/counted.network, faster=timed['ratio'], spread=timed['spread'],
                 ms=timed['ms'], dense_ms=timed['dense_ms'])

@@ -596,13 +596,13 @@ SkipUnreadable = Annotated[bool, typer.Option(
     '--skip-unreadable', help='Skip clips that cannot be read, and name them.')]
 
 @app.command()
-def train(name:Annotated[str, typer.Argument(help='A recipe of data/weights, without suffix.')] = 'basicvsr-s',
+def train(name:Annotated[str, typer.Argument(help='A recipe of data/weights, without suffix.')] = 'basicvsr-s-stills',
           skip_unreadable:SkipUnreadable = False,
           force:Annotated[bool, typer.Option('--force', help='Replace existing weights and card.')] = False,
           as_json:AsJson = False):
     """Train a baseline by its recipe, and write its weights and card to data/weights. An interrupted run resumes.
 
-    Example: vsrprune train basicvsr-s
+    Example: vsrprune train basicvsr-s-stills
     """
     with report_errors(resumes=True):
         from vsrprune.baselines import make_baseline
@@ -1035,7 +1035,7 @@ def evaluate(model:NetworkOption,
              as_json:AsJson = False):
     """Score a network clip by clip: PSNR, SSIM and temporal consistency, next to bicubic.
 
-    Example: vsrprune eval --model data/weights/basicvsr-s.safetensors --data vid4
+    Example: vsrprune eval --model basicvsr-half --data vid4
     """
     from tqdm import tqdm
     # the bar comes first: what follows takes seconds to import

@@ -363,11 +363,13 @@ def families_latex(table:pd.DataFrame)->str:
     def cells(row):
         flow = giga(row.macs_flow) if row.macs_flow else '--'
         return [latex_text(row.family), count(row.params), giga(row.macs), flow, str(row.groups),
-                f'{100*row.reachable:.0f}', _small(row.apart), f'{100*(1 - row.kept):.0f}', printed(row.faster, 2)]
+                f'{100*row.reachable:.0f}', _small(row.apart), _small(row.effect), f'{100*(1 - row.kept):.0f}',
+                printed(row.faster, 2)]
 
     headings = [('', 'family'), ('', 'parameters'), ('MACs (G)', 'w/o flow'), ('MACs (G)', 'flow'), ('', 'groups'),
-                ('', 'prunable (%)'), ('', 'error'), ('timed', 'MACs gone (%)'), ('timed', 'times as fast')]
-    return tabular('l' + 'r'*8, headings, [[cells(row) for row in table.itertuples()]])
+                ('', 'prunable (%)'), ('surgery', 'error'), ('surgery', 'effect'), ('timed', 'MACs gone (%)'),
+                ('timed', 'times as fast')]
+    return tabular('l' + 'r'*9, headings, [[cells(row) for row in table.itertuples()]])
 
 # %% ../nbs/45_paper.ipynb #9bc6d6b6
 def all_numbers(records:list[Record])->dict[str, str]:

@@ -74,10 +74,10 @@ def _rate_text(last:Record, records:list[Record])->str:
 
 def _training_facts(last:Record, records:list[Record])->dict:
     "What the card says of fine-tuning"
-    training = last.env['training']
+    training, threads = last.env['training'], last.env['threads']
     return dict(iterations=last.iterations, clips=training['clips'], data=training['data'],
                 lr=_rate_text(last, records), seed=last.seed,
-                machine=f"{last.env['processor']}, {last.env['threads']} thread(s)")
+                machine=f"{threads} thread{'s'*(threads > 1)} of {last.env['processor']}")
 
 def _stage_scores(records:list[Record], last:Record)->pd.DataFrame:
     "PSNR (dB) and SSIM of every stage on the way to the shipped network"
@@ -90,7 +90,8 @@ def _stage_scores(records:list[Record], last:Record)->pd.DataFrame:
 
 def _drop_text(records:list[Record], last:Record)->str:
     "What the method lost, and how many seeds that is the mean of"
-    seeds = f'mean of {len(runs_alike(last, records))} seed(s)'
+    count = len(runs_alike(last, records))
+    seeds = f'mean of {count} seeds' if count > 1 else 'for one seed'
     if select(records, method='dense', stage='finetuned', iterations=last.iterations):
         return f'The fair drop of this method, {seeds}, is {fair_drop(last, records):.2f} dB.'
     lost = dense_record(records).scores.psnr - mean_score(runs_alike(last, records))
@@ -138,7 +139,7 @@ counted). Written by `vsrprune ship {profile} {line} {name}`; sizes and scores a
 PRUNED_CARD += """
 ## How it was made
 
-Filters and widths: {described}. Fine-tuned for {iterations:,} iterations on {clips} clips ({data}) at a learning rate \
+Method, as the tables of the report name it: {described}. Fine-tuned for {iterations:,} iterations on {clips} clips ({data}) at a learning rate \
 of {lr}, seed {seed}, on {machine}.{slim} The method was chosen on validation clips; the evaluation clips \
 were never seen.
 

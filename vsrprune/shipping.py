@@ -139,9 +139,9 @@ counted). Written by `vsrprune ship {profile} {line} {name}`; sizes and scores a
 PRUNED_CARD += """
 ## How it was made
 
-Method, as the tables of the report name it: {described}. Fine-tuned for {iterations:,} iterations on {clips} clips ({data}) at a learning rate \
-of {lr}, seed {seed}, on {machine}.{slim} The method was chosen on validation clips; the evaluation clips \
-were never seen.
+Method, as the tables of the report name it: {described}. Fine-tuned for {iterations:,} iterations on {clips} clips \
+({data}) at a learning rate of {lr}, seed {seed}, on {machine}.{slim} The method was chosen on validation \
+clips; the evaluation clips were never seen.
 
 On {profile_data}, step by step:
 

@@ -99,7 +99,7 @@ def test_a_clip_is_scored_and_the_record_lies_in_the_cache(command, folder):
     assert not (folder/'data').exists()
 
 
-@pytest.mark.parametrize('words', ['report', 'train basicvsr-s', 'notebook prune here.ipynb', 'site'])
+@pytest.mark.parametrize('words', ['report', 'train basicvsr-s-stills', 'notebook prune here.ipynb', 'site'])
 def test_commands_of_the_report_say_that_they_need_the_repository(command, words):
     status, said = command(words)
     assert status == 1 and 'needs the repository' in said and 'Traceback' not in said, said

@@ -6,14 +6,41 @@ import torch
 from runner import fetched
 
 from vsrprune import checkpoints, cost
-from vsrprune.networks import restore
-from vsrprune.catalogue import CATALOGUE
+from vsrprune.basicvsr import BasicVSR
+from vsrprune.basicvsrpp import BasicVSRPlusPlus
+from vsrprune.catalogue import CATALOGUE, in_wheels
+from vsrprune.edvr import EDVR
 from vsrprune.files import shared_folder
 from vsrprune.frames import read_clip
+from vsrprune.iconvsr import IconVSR
 from vsrprune.metrics import bicubic, psnr
+from vsrprune.networks import restore
+from vsrprune.realbasicvsr import RealBasicVSR
+
+# what the catalogue calls a network: its family, and how `dense` describes it
+LARGE = dict(features=128, blocks=40)
+KINDS = {'BasicVSR': (BasicVSR, {}),
+         'BasicVSR++': (BasicVSRPlusPlus, {}),
+         'BasicVSR++ of 128 channels and 25 blocks, for NTIRE 2021,': (BasicVSRPlusPlus, dict(features=128, blocks=25)),
+         'EDVR-L': (EDVR, LARGE),
+         'EDVR-L without attention': (EDVR, LARGE | dict(attention=False)),
+         'EDVR-M': (EDVR, {}),
+         'EDVR-M without attention': (EDVR, dict(attention=False)),
+         'IconVSR': (IconVSR, {}),
+         'RealBasicVSR': (RealBasicVSR, {}),
+         'RealBasicVSR before adversarial training,': (RealBasicVSR, {})}
 
 
-@pytest.fixture(params=CATALOGUE)
+@pytest.mark.parametrize('entry', CATALOGUE.values(), ids=CATALOGUE)
+def test_has_as_many_parameters_as_the_catalogue_says(entry):
+    family, options = KINDS[entry.kind]
+    # clips of Vimeo-90K have seven frames, and so have the windows of networks trained on them
+    if family in (EDVR, IconVSR) and entry.training == 'Vimeo-90K': options = options | dict(window=7)
+    with torch.device('meta'): model = family(family.Plan.dense(**options))
+    assert cost.params(model) == entry.params
+
+
+@pytest.fixture(params=in_wheels())
 def name(request):
     "Each published network in turn, once it is here"
     fetched(request.param)

@@ -367,32 +367,9 @@ def _load_foreign(path:Path)->nn.Module:
 
 # %% ../nbs/18_checkpoints.ipynb #47ceacc7
 PUBLISHED = {
-    '0e599677': 'BasicVSR trained on REDS, BI (MMagic)',
-    'd2d8f760': 'BasicVSR trained on Vimeo-90K, BI (MMagic)',
-    '0154dd64': 'BasicVSR trained on Vimeo-90K, BD (MMagic)',
-    '52f77c2c': 'RealBasicVSR trained on REDS (MMagic)',
-    '0e2ff207': 'RealBasicVSR trained on REDS, before adversarial training (MMagic)',
-    'db622b2f': 'BasicVSR++ trained on REDS, BI (MMagic)',
-    '4ef437e2': 'BasicVSR++ trained on Vimeo-90K, BI (MMagic)',
-    'ab315ab1': 'BasicVSR++ trained on Vimeo-90K, BD (MMagic)',
-    '1ff35292': 'BasicVSR++ of 128 channels and 25 blocks, for NTIRE 2021 (MMagic)',
-    '0570e567': 'EDVR-M without attention, trained on REDS, BI (MMagic)',
-    'e29b71b5': 'EDVR-M trained on REDS, BI (MMagic)',
-    'd895a769': 'EDVR-L without attention, trained on REDS, BI (MMagic)',
-    '4509865f': 'EDVR-L trained on REDS, BI (MMagic)',
-    '32075921': 'EDVR-M trained on REDS, BI (BasicSR)',
-    '1edf645c': 'EDVR-M without attention, trained on REDS, BI (BasicSR)',
-    '9f5f5039': 'EDVR-L trained on REDS, BI (BasicSR)',
-    '162b54e4': 'EDVR-L trained on Vimeo-90K, BI (BasicSR)',
-    '9e09d621': 'IconVSR trained on REDS, BI (MMagic)',
-    '7c7418dc': 'IconVSR trained on Vimeo-90K, BI (MMagic)',
-    '5f38cb34': 'IconVSR trained on Vimeo-90K, BD (MMagic)',
-    'aaa5367f': 'IconVSR trained on REDS, BI (BasicSR)',
-    '35fec07c': 'IconVSR trained on Vimeo-90K, BI (BasicSR)',
-    'cfcb7e00': 'IconVSR trained on Vimeo-90K, BD (BasicSR)',
     'c6c1bd09': 'SPyNet (MMagic)',
     '3d2a1287': 'SPyNet trained on Sintel (BasicSR)',
-} | {e.sha256[:8]: f'BasicVSR trained on {e.training}, {e.degradation} (BasicSR)' for e in CATALOGUE.values()}
+} | {entry.sha256[:8]: entry.summary for entry in CATALOGUE.values()}
 
 def sha256(path:str|Path)->str:     # a file, or a name of the catalogue
     "Hash of a file, by which records name the weights they were made with"

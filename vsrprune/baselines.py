@@ -125,7 +125,6 @@ class JointTraining(Document):
     flow_frozen: Annotated[int, Field(ge=0, strict=True)] = 0
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     colours: bool = False
-    compile: bool = False
 
 # %% ../nbs/38_baselines.ipynb #baselin1
 class Baseline(Document):

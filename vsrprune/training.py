@@ -8,10 +8,10 @@ __all__ = ['LearningRate', 'SAVE_AFTER', 'VALIDATION_FRAMES', 'VALIDATION_SIDE',
 
 # %% ../nbs/27_training.ipynb #67c2da52
 import copy
+import hashlib
 import itertools
 import math
 import os
-import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterable
@@ -51,7 +51,7 @@ def charbonnier(sr:torch.Tensor,    # restored, any shape
 LearningRate = Annotated[float, Field(gt=0, lt=1)]
 
 # %% ../nbs/27_training.ipynb #6da4dbd2
-_AT_LEAST = dict(iterations=1, batch=1, frames=1, size=1, flow_frozen=0, seed=0, sequence=0)
+_AT_LEAST = dict(iterations=1, batch=1, frames=1, size=1, flow_frozen=0, seed=0, sequence=0, repeat=0)
 
 def _check_whole(recipe):
     "Raise `InputError` where a count of a recipe is not a whole number, or too small"
@@ -87,11 +87,11 @@ class Recipe:
     flow_scale: float = 1.0      # learning rate of SPyNet relative to the rest; 0 freezes it
     flow_frozen: int = 0         # iterations before SPyNet begins to learn
     sequence: int = 0            # of crops: runs of one seed with different sequences see different crops
+    repeat: int = 0              # batches after which the same crops come again, in the same order; 0: never
     ema: float = 0.0             # decay of the average of the weights; 0 for no average, 0.999 in BasicSR
     precision: str = 'auto'      # 'no' (float32), 'bf16' (autocast), or 'auto': bf16 where it is native
     seed: int = 0
     colours: bool = False        # random colour changes of crops, see `datasets.Crops`
-    compile: bool = False        # trunks go through torch.compile, which needs a C++ compiler
 
     def __post_init__(self):
         for check in (_check_whole, _check_real, _check_precision): check(self)
@@ -168,12 +168,13 @@ def _load_state(path, parts, recipe, data)->list:
 class _Batches(torch.utils.data.Dataset):
     "Batches by iteration: low resolution, ground truth, and flows or None"
     def __init__(self, crops, recipe, share, flows, known):
-        self.crops, self.size, self.share = crops, recipe.batch, share
+        self.crops, self.size, self.share, self.repeat = crops, recipe.batch, share, recipe.repeat
         self.flows, self.known = flows, known      # flows come with the first `known` iterations
 
     def __getitem__(self, iteration):
-        flows = self.flows.batch(iteration, self.size, self.share) if iteration < self.known else None
-        return *self.crops.batch(iteration, self.size, self.share), flows
+        number = iteration % self.repeat if self.repeat else iteration
+        flows = self.flows.batch(number, self.size, self.share) if iteration < self.known else None
+        return *self.crops.batch(number, self.size, self.share), flows
 
 def _frozen(recipe)->int:
     "Iterations in which SPyNet does not learn"
@@ -290,20 +291,11 @@ def _averaged(network, recipe, device)->AveragedModel|None:
     if not recipe.ema: return None
     return AveragedModel(network, device=device, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
 
-def _trunks(network): return [getattr(network, name) for name in getattr(network, 'trunks', ())]
-
-def _compile_trunks(network):
-    if not any(map(shutil.which, (os.environ.get('CXX', 'c++'), 'g++', 'clang++'))):
-        raise InputError('training: compiling needs a C++ compiler, and there is none; '
-                         'install one or leave `compile` out of the recipe.')
-    for trunk in _trunks(network): trunk.compile(dynamic=False)
-
 def _unwrap(accelerator, wrapped, network):
-    "Undo what Accelerate and `compile` did to the network: float32 and copyable again"
+    "Undo what Accelerate did to the network: float32 and copyable again"
     accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
     # what unwrapping leaves hides the class's own `forward`, and a second training would skip autocast
     for name in ('forward', '_is_accelerate_prepared'): network.__dict__.pop(name, None)
-    for trunk in _trunks(network): trunk._compiled_call_impl = None      # `Module.compile` has no way back
 
 # %% ../nbs/27_training.ipynb #cf9a24a9
 class _Run:
@@ -317,7 +309,6 @@ class _Run:
         if self.device.type == 'cpu': _prepare_processor()
         network.to(memory_format=torch.channels_last).train()
         self.average = _averaged(network, recipe, self.device)
-        if recipe.compile: _compile_trunks(network)
         self.learns = {p: p.requires_grad for p in network.parameters()}
         self.wrapped, self.optimizer = self.accelerator.prepare(network, _optimizer(network, recipe))
         self.check_penalties = _PenaltyCheck(self.accelerator)
@@ -348,7 +339,8 @@ def _losses(run, lq, gt, flows):
     lq, flows = to(lq), tuple(map(to, flows)) if flows else None
     out = run.wrapped(lq, flows) if flows else run.wrapped(lq)      # Accelerate returns float32 whatever it computes in
     with run.accelerator.autocast():
-        loss = run.teacher.loss(lq, out, flows) if run.teacher else run.loss_of(out, to(gt))
+        if run.teacher: loss = run.teacher.loss(lq, out, flows, again=run.recipe.repeat > 0)
+        else: loss = run.loss_of(out, to(gt))
         added = sum((penalty(run.network, lq, out) for penalty in run.penalties), torch.zeros_like(loss))
     return loss, added
 
@@ -506,11 +498,44 @@ def _same_flow(one, other)->bool:
     mine, theirs = ({name: p for name, p in net.named_parameters() if in_flow(name)} for net in (one, other))
     return mine.keys() == theirs.keys() and all(torch.equal(p, theirs[name]) for name, p in mine.items())
 
-def _state_error(student, dense, kept):
-    "Mean squared difference of a state from the kept channels of the dense one, relative to the dense mean square"
+def _to_compare(dense, kept)->tuple:
+    "Of a dense state, what a student's is compared with: the kept channels, and the mean square of all"
     dense = dense.float()
-    difference = student.float() - dense[:, kept.to(dense.device)]
-    return difference.square().mean()/dense.square().mean().clamp(min=1e-12)
+    return dense[:, kept.to(dense.device)], dense.square().mean().clamp(min=1e-12)
+
+def _converted(answer, convert)->tuple:
+    "A teacher's answer, of which the output and each state are converted"
+    output, states = answer
+    return convert(output), {name: [(convert(state), square) for state, square in of_trunk]
+                             for name, of_trunk in states.items()}
+
+def _state_error(student, dense, square):
+    "Mean squared difference of a state from the kept channels of the dense one, relative to the dense mean square"
+    return (student.float() - dense).square().mean()/square
+
+# %% ../nbs/27_training.ipynb #answers01
+class _Answers:
+    "What the dense network makes of clips: (its output, by trunk and frame what a student's state is compared with)"
+    def __init__(self, dense, left):
+        self.dense, self.left = copy.deepcopy(dense).eval().requires_grad_(False), left
+        self.states, self.kept = {name: [] for name in left}, {}      # recorded now; answers, by the hash of their clip
+
+    @torch.no_grad()
+    def once(self, lq, flows=None)->tuple:
+        "The answer to a clip"
+        self.dense.to(lq.device)
+        output = self.dense(lq, *((flows,) if flows else ()))
+        states = {name: [_to_compare(state, kept) for state in self.states[name][1:]]      # the first is zero
+                  for name, kept in self.left.items()}
+        for recorded in self.states.values(): recorded.clear()
+        return output, states
+
+    def again(self, lq, flows=None)->tuple:
+        "The same, computed when a clip comes for the first time; kept in half precision, in the processor's memory"
+        clip = hashlib.sha256(lq.cpu().numpy().tobytes()).digest()
+        if clip not in self.kept:
+            self.kept[clip] = _converted(self.once(lq, flows), lambda x: x.to('cpu', torch.float16))
+        return _converted(self.kept[clip], lambda x: x.to(lq.device, torch.float32))
 
 # %% ../nbs/27_training.ipynb #6ffd00c4
 class Teacher:
@@ -523,10 +548,9 @@ class Teacher:
                  output:float=1.0,                  # weight of the difference of outputs
                  states:float=0.1,                  # weight of the relative difference of states
                 ):
-        self.dense, self.student = copy.deepcopy(dense).eval().requires_grad_(False), student
+        self.student, self.output, self.states = student, output, states
         self.left = {name: torch.as_tensor(list(channels)) for name, channels in left.items()}
-        self.output, self.states = output, states
-        self.of_student, self.of_dense = ({name: [] for name in self.left} for _ in range(2))      # states, by trunk
+        self.of_student, self.answers = {name: [] for name in self.left}, _Answers(dense, self.left)
         self.same_flow = _same_flow(dense, student)
 
     @classmethod
@@ -539,7 +563,7 @@ class Teacher:
     def __enter__(self):
         # a student that is only being scored is in eval mode, and not recorded
         self.hooks = [*_record_states(self.student, self.of_student, always=False),
-                      *_record_states(self.dense, self.of_dense, always=True)]
+                      *_record_states(self.answers.dense, self.answers.states, always=True)]
         return self
 
     def __exit__(self, *_):
@@ -549,13 +573,14 @@ class Teacher:
         "The recipe for the student: SPyNet is frozen if it equals the teacher's"
         return replace(recipe, flow_scale=0) if self.same_flow else recipe
 
-    def loss(self, lq, out, flows=None)->torch.Tensor:
-        "Of the student's output for a clip, and its flows if known, which are the teacher's if SPyNet is"
-        self.dense.to(lq.device)
-        with torch.no_grad(): target = self.dense(lq, *((flows,) if flows and self.same_flow else ()))
-        errors = [_state_error(student, dense, kept) for name, kept in self.left.items()    # first states are zeros
-                  for student, dense in zip(self.of_student[name][1:], self.of_dense[name][1:], strict=True)]
-        for states in (*self.of_student.values(), *self.of_dense.values()): states.clear()
+    def loss(self, lq, out, flows=None, again:bool=False)->torch.Tensor:
+        """Of the student's output for a clip, and its flows if known, which are the teacher's if SPyNet is.
+        `again`: the same clip will come again, so its answer is kept"""
+        answer = self.answers.again if again else self.answers.once
+        target, states = answer(lq, flows if self.same_flow else None)
+        errors = [_state_error(student, *dense) for name in self.left
+                  for student, dense in zip(self.of_student[name][1:], states[name], strict=True)]
+        for recorded in self.of_student.values(): recorded.clear()
         return self.output*charbonnier(out, target.float()) + self.states*sum(errors)/max(len(errors), 1)
 
 # %% ../nbs/27_training.ipynb #01a07bab

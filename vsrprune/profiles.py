@@ -22,7 +22,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from .calibration import COUNT, FRAMES, SIDE
 from .criteria import CRITERIA
-from .files import Document, InputError, Positive, need_repository, repo_root
+from .files import Document, InputError, Positive, nearest, need_repository, repo_root
 from .networks import PARTS
 from .records import Options, option_words, origin, record_name
 from .training import LearningRate
@@ -453,11 +453,11 @@ class Profile(ProfileFolders):
         return _committed_runs(self) if committed else _all_runs(self, checkpoint)
 
     def run(self, name:str)->Run:
-        "One of its runs by name; `InputError` lists the valid names"
+        "One of its runs by name; `InputError` names the nearest"
         found = {run.name: run for run in self.runs()}
-        if name not in found:
-            raise InputError(f"profile {self.name}: no run '{name}'; available: {', '.join(found)}.")
-        return found[name]
+        if name in found: return found[name]
+        raise InputError(f"profile {self.name}: no run '{name}' among {len(found)}; "
+                         f"the nearest are {', '.join(nearest(name, found))}.")
 
     @classmethod
     def load(cls, name:str)->'Profile':         # the name of a file in data/profiles/

@@ -7,7 +7,6 @@ __all__ = ['METHOD_WORDS', 'STAGE_WORDS', 'CRATE', 'Origin', 'origin_of', 'expla
            'entities', 'write_crate']
 
 # %% ../nbs/47_provenance.ipynb #prov0003
-import difflib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from . import checkpoints
 from .catalogue import CATALOGUE, locate, sha256, shipped
 from .cost import Cost
 from .evaluation import protocol_text
-from .files import InputError, repo_root, write_text
+from .files import InputError, nearest, repo_root, write_text
 from .profiles import Profile, Run
 from .records import Record, read_records, select
 from .shipping import times_text
@@ -138,8 +137,7 @@ def record_named(name:str, records:list[Record])->Record:
     "A record by name; `InputError` lists the nearest names"
     found = {record.name: record for record in records}
     if name in found: return found[name]
-    near = difflib.get_close_matches(name, found, n=3, cutoff=0.3) or list(found)[:3]
-    raise InputError(f"no record '{name}'; available are, among others, {', '.join(near)}.")
+    raise InputError(f"no record '{name}'; available are, among others, {', '.join(nearest(name, found))}.")
 
 # %% ../nbs/47_provenance.ipynb #prov0022
 CRATE = 'ro-crate-metadata.json'

@@ -10,7 +10,7 @@ here = Path(__file__).parent
 config = ConfigParser(delimiters=['='])
 config.read(here/'settings.ini', encoding='utf-8')
 cfg = config['DEFAULT']
-report = shlex.split(cfg['report_requirements'])
+report, images = (shlex.split(cfg[f'{kind}_requirements']) for kind in ('report', 'image'))
 
 
 class WithWeights(build_py):
@@ -38,7 +38,8 @@ setup(
     packages=find_packages(include=['vsrprune', 'vsrprune.*']),
     python_requires=f">={cfg['min_python']}",
     install_requires=shlex.split(cfg['requirements']),
-    extras_require={'report': report, 'dev': report + shlex.split(cfg['dev_requirements'])},
+    extras_require={'report': report, 'images': images,
+                    'dev': report + images + shlex.split(cfg['dev_requirements'])},
     cmdclass={'build_py': WithWeights},
     entry_points={'console_scripts': shlex.split(cfg['console_scripts']),
                   'nbdev': [f"{cfg['lib_name']}={cfg['lib_name']}._modidx:d"]},

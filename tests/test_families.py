@@ -1,17 +1,22 @@
 """Other families of networks do what BasicVSR does: RealBasicVSR, BasicVSR++, EDVR, IconVSR, SwinIR, RBPN,
-and a toy architecture in tests/tiny_family.py, with no line of vsrprune changed for it"""
+networks for single images that spandrel builds, and a toy architecture in tests/tiny_family.py, with no line of
+vsrprune changed for it"""
 import copy
 import importlib.util
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
+from single_images import SKIPPED, made, spandrel
 from tiny_family import TinyPlan, TinyVSR
+from typer.testing import CliRunner
 
 from vsrprune import checkpoints, cost
 from vsrprune.basicvsr import BasicVSR, Plan
 from vsrprune.basicvsrpp import BasicVSRPlusPlus, PlusPlan
 from vsrprune.calibration import calibration_clips
+from vsrprune.cli import app
 from vsrprune.datasets import stills
 from vsrprune.edvr import EDVR, EDVRPlan
 from vsrprune.evaluation import evaluate_file, explain_file, fast_restore, plan_of, width_bars
@@ -22,6 +27,7 @@ from vsrprune.filters import prune_filters
 from vsrprune.frames import read_clip, write_clip
 from vsrprune.groups import fixed_layers, groups, remove, zeroed
 from vsrprune.iconvsr import IconPlan, IconVSR
+from vsrprune.images import image_network
 from vsrprune.metrics import evaluate
 from vsrprune.networks import FAMILIES, restore, to_tensor
 from vsrprune.rbpn import RBPN, RBPNPlan
@@ -110,12 +116,20 @@ def rbpn():
     return net
 
 
+def images():
+    "A Compact, which spandrel makes"
+    return image_network(made('Compact', num_feat=8, num_conv=2).state_dict(), 'compact.pth')
+
+
 MADE = dict(tiny=tiny(), real=real(), plusplus=plusplus(), edvr=edvr(), icon=icon(), swinir=swinir(), rbpn=rbpn())
 only_tiny, only_real, only_plusplus, only_edvr, only_icon, only_swinir, only_rbpn = (
     pytest.mark.parametrize('net', [name], indirect=True) for name in MADE)
+IMAGES = pytest.param('images', marks=pytest.mark.skipif(not spandrel, reason=SKIPPED))
+if spandrel: MADE['images'] = images()
+only_images = pytest.mark.parametrize('net', [IMAGES], indirect=True)
 
 
-@pytest.fixture(params=MADE)
+@pytest.fixture(params=[*[name for name in MADE if name != 'images'], IMAGES])
 def net(request): return MADE[request.param]
 
 
@@ -192,6 +206,35 @@ def test_what_the_extractor_looks_up_by_group_keeps_its_width(net):
     assert {f'keyframes.{layer}' for layer in layers} <= set(fixed_layers(net))
 
 
+@only_images
+def test_every_layer_but_the_last_can_be_pruned(net): assert fixed_layers(net) == ['network.body.6']
+
+
+@only_images
+def test_commands_take_a_file_of_theirs(net, pairs, tmp_path):
+    # wide enough for a search that takes channels away by the eight
+    wide = image_network(made('Compact', num_feat=24, num_conv=1).state_dict(), 'compact.pth')
+    theirs, smaller, clip = tmp_path/'theirs.safetensors', tmp_path/'smaller.safetensors', pairs[0].lq()[:2]
+    save_file(wide.network.state_dict(), theirs)
+    write_clip(clip, tmp_path/'small')
+    for i in range(5): write_clip(pairs[0].gt()[:3, 16*i:16*i + 96, :128], tmp_path/'clips'/str(i))
+
+    def run(*words):
+        done = CliRunner().invoke(app, [str(word) for word in words])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    run('prune', '--model', theirs, '--data', tmp_path/'clips', '--target', 'macs=0.6', '--iterations', 0,
+        '-o', smaller, '--size', '32x48', '--crop', 24)
+    for file in (theirs, smaller):
+        assert 'ImageNetwork' in run('info', file)
+        run('eval', '--model', file, '--data', tmp_path/'clips', '--record', tmp_path/f'{file.stem}.json')
+        run('upscale', tmp_path/'small', '-o', tmp_path/f'{file.stem}-large', '--model', file)
+    restored, small = read_clip(tmp_path/'smaller-large'), checkpoints.load(smaller)
+    assert np.abs(restored.astype(int) - restore(small, clip)).max() <= 1
+    assert cost.macs(small, (32, 48)).network < 0.65*cost.macs(wide, (32, 48)).network
+
+
 @only_rbpn
 def test_every_layer_but_the_output_can_be_pruned(net): assert fixed_layers(net) == ['output']
 
@@ -203,7 +246,8 @@ def test_removing_filters_is_zeroing_them(net, clips):
 
 @pytest.mark.parametrize('net, criterion', [('tiny', 'l1'), ('tiny', 'reconstruction'), ('real', 'l1'),
                                             ('plusplus', 'l1'), ('edvr', 'l1'), ('icon', 'l1'),
-                                            ('swinir', 'l1'), ('rbpn', 'l1')], indirect=['net'])
+                                            ('swinir', 'l1'), ('rbpn', 'l1'),
+                                            pytest.param('images', 'l1', marks=IMAGES.marks)], indirect=['net'])
 def test_filters_are_pruned_and_repaired(net, few, criterion):
     plain, repaired = (prune_filters(net, target='macs=0.55', criterion=criterion, clips=few, repair=repaired)[0]
                        for repaired in (False, True))
@@ -236,7 +280,8 @@ def test_it_is_finetuned_with_a_teacher(net, pairs):
     recipe = teacher.recipe(finetuning_recipe(2, batch=1, frames=3, size=16))
     assert len(finetune(small, pairs, recipe, teacher=teacher, progress=False)) == 2
     learned = {name.split('.')[0] for name, p in small.named_parameters() if not torch.equal(p, before[name])}
-    before_end = dict(EDVR={'pcd_align', 'fusion'}, SwinIR={'layers', 'upconv1'}, RBPN={'projection', 'res_feat1'})
+    before_end = dict(EDVR={'pcd_align', 'fusion'}, SwinIR={'layers', 'upconv1'}, RBPN={'projection', 'res_feat1'},
+                      ImageNetwork={'network'})
     expected = {*net.trunks, *(['cleaning'] if net.cleans else [])} or before_end[type(net).__name__]
     assert 'spynet' not in learned and expected <= learned
 
@@ -291,7 +336,7 @@ def apart(net, clip, **options):
 def test_it_streams_as_in_one_pass(net, pairs, segment): assert apart(net, pairs[0].lq()[:5], segment=segment) <= 1
 
 
-@pytest.mark.parametrize('net', ['edvr', 'swinir'], indirect=True)
+@pytest.mark.parametrize('net', ['edvr', 'swinir', IMAGES], indirect=True)
 def test_it_holds_a_window_and_no_more(net, pairs, monkeypatch):
     seen, kind = [], type(net)
     look = kind.features
@@ -302,7 +347,7 @@ def test_it_holds_a_window_and_no_more(net, pairs, monkeypatch):
     assert len([*frames]) + 1 == len(seen) == len(pairs[0].lq())
 
 
-@pytest.mark.parametrize('net', ['edvr', 'swinir', 'rbpn'], indirect=True)
+@pytest.mark.parametrize('net', ['edvr', 'swinir', 'rbpn', IMAGES], indirect=True)
 def test_its_windows_have_no_other_side_to_look_at(net, pairs):
     with pytest.raises(InputError, match='leave look_ahead out'): upscale(net, pairs[0].lq(), look_ahead=4)
     with pytest.raises(InputError, match='cannot be cut into tiles'): upscale(net, pairs[0].lq(), tile=16)
@@ -358,7 +403,7 @@ def test_its_file_is_scored(file):
     assert evaluate_file(file, 'stills', frames=2).network.psnr > 5
 
 
-@pytest.mark.parametrize('net', ['tiny', 'rbpn'], indirect=True)
+@pytest.mark.parametrize('net', ['tiny', 'rbpn', IMAGES], indirect=True)
 @pytest.mark.skipif(importlib.util.find_spec('onnxruntime') is None, reason='onnxruntime is not installed')
 def test_it_is_exported(net, file, pairs, tmp_path):
     export_file(file, tmp_path/'onnx')

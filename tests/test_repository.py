@@ -194,7 +194,7 @@ def test_constraints_satisfy_settings():
     loose = [line for line in lines if not re.fullmatch(r'[\w.-]+==[\w.]+', line)]
     assert not loose, f'constraints.txt must pin exact public versions, not {loose}'
     pins = {canonicalize_name(name): version for name, version in (line.split('==') for line in lines)}
-    asked = [settings()[f'{kind}requirements'] for kind in ('', 'report_', 'dev_')]
+    asked = [settings()[f'{kind}requirements'] for kind in ('', 'report_', 'image_', 'dev_')]
     for requirement in map(Requirement, shlex.split(' '.join(asked))):
         pin = pins.get(canonicalize_name(requirement.name))
         assert pin and requirement.specifier.contains(pin, prereleases=True), f'{requirement} is pinned to {pin}'

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['RENAMES', 'BOOKKEEPING', 'LINEAR', 'TURNED', 'ANCHORS', 'Layout', 'USE_INSTEAD', 'SAVE_ITSELF', 'RELATIVES',
-           'PUBLISHED', 'CODING', 'VERSIONS', 'FORMAT', 'LZMA_OPTIONS', 'our_names', 'their_names', 'layout_of',
-           'sha256', 'published', 'Header', 'FlowPlan', 'unparametrise', 'nonfinite_layers', 'nonfinite_text', 'save',
-           'load', 'load_network', 'header', 'provenance', 'export', 'convert']
+           'OF_VIDEO', 'PUBLISHED', 'CODING', 'VERSIONS', 'FORMAT', 'LZMA_OPTIONS', 'our_names', 'their_names',
+           'layout_of', 'sha256', 'published', 'Header', 'FlowPlan', 'unparametrise', 'nonfinite_layers',
+           'nonfinite_text', 'save', 'load', 'load_network', 'header', 'provenance', 'export', 'convert']
 
 # %% ../nbs/18_checkpoints.ipynb #7ed2ad67
 import argparse
@@ -39,6 +39,7 @@ from .edvr import EDVR
 from .files import Document, InputError, check_output, replacing
 from .flow import LEVELS, SPYNET_WIDTHS, SPyNet, spynet_widths
 from .iconvsr import IconVSR
+from .images import NoSpandrel, image_network
 from .networks import FAMILIES, PlannedNetwork, family_name
 from .rbpn import RBPN
 from .realbasicvsr import RealBasicVSR
@@ -218,8 +219,9 @@ def _check_fit(model, params, where, called:Callable=str):
 def _load_weights(model, params, where, called:Callable=str):
     "Load strictly, to float32 in eval mode"
     _check_fit(model, params, where, called)
+    wanted = model.state_dict()
     for name, value in params.items():
-        if not value.is_floating_point():
+        if wanted[name].is_floating_point() and not value.is_floating_point():
             raise InputError(f"{where}: '{called(name)}' holds {value.dtype} numbers, and weights are floating-point; "
                              'use the checkpoint that this one was converted from.')
     model.load_state_dict(params)
@@ -313,8 +315,9 @@ def _read_pickle(path:Path)->tuple[dict, dict]:
 # %% ../nbs/18_checkpoints.ipynb #1c45b5f0
 def layout_of(path:str|Path)->str:
     "Whose layout a file has that can be loaded: 'vsrprune', 'BasicSR', 'MMagic' or 'RBPN'"
-    if Path(path).suffix == '.safetensors': return 'vsrprune'
-    names = [name for _, weights in _weights_in(_unpickle(Path(path))) for name in weights]
+    path = Path(path)
+    if path.suffix == '.safetensors': return 'BasicSR' if _weights_of(path) else 'vsrprune'
+    names = [name for _, weights in _weights_in(_unpickle(path)) for name in weights]
     if any('DBPN.' in name for name in names): return 'RBPN'
     of_mmagic = r'_resblocks\.|(?<!layers\.\d)\.conv\.weight$'      # SwinIR has a `conv` in each layer
     return 'MMagic' if any(re.search(of_mmagic, name) for name in names) else 'BasicSR'
@@ -364,6 +367,33 @@ def _load_foreign(path:Path)->nn.Module:
     model = _fitting_network(params, path, called)
     constants = {name: value for name, value in model.state_dict().items() if name.endswith(('mean', 'std'))}
     return _load_weights(model, constants | params, str(path), called)
+
+# %% ../nbs/18_checkpoints.ipynb #imgload1
+# names of layers that only networks for video have
+OF_VIDEO = r'(?:^|\.)(?:spynet|basic_module|levels|edvr|predeblur|pcd_\w+|(?:back|for)ward_\w+|deform_align|DBPN)\.'
+
+def _weights_of(path:Path)->dict[str, torch.Tensor]:
+    "What a file of others holds, averaged weights if it has them; nothing of one of ours, or of a damaged one"
+    if path.suffix == '.safetensors':
+        try:
+            with safe_open(path, 'pt') as file:
+                is_ours = (file.metadata() or {}).get('format') == 'vsrprune'
+                return {} if is_ours else {name: file.get_tensor(name) for name in file.keys()}
+        except (SafetensorError, OSError): return {}
+    found = {'.'.join(keys): weights for keys, weights in _weights_in(_unpickle(path))}
+    averaged = next(filter(_is_averaged, found), None)
+    if averaged and len(found) > 1:
+        warnings.warn(f"{path}: its averaged weights ('{averaged}') are taken, not the others.", stacklevel=4)
+    return found[averaged] if averaged else max(found.values(), key=len, default={})
+
+def _load_image_network(path:Path, refused:InputError)->PlannedNetwork:
+    "The network of a file that is of none of our families, if it is for single images; else raises the refusal"
+    weights = _weights_of(path)
+    if not weights or any(re.search(OF_VIDEO, name) for name in weights): raise refused
+    try: model = image_network(weights, str(path))
+    except NoSpandrel as e: raise InputError(f"{str(refused).rstrip('.')}; {e}") from None
+    if model is None: raise refused
+    return model
 
 # %% ../nbs/18_checkpoints.ipynb #47ceacc7
 PUBLISHED = {
@@ -668,7 +698,8 @@ def load(path:str|Path,         # a file, or a name of the catalogue
         )->nn.Module:
     "Any supported file to a float32 network in eval mode; `InputError` names the file and what is wrong with it"
     path = resolve(path)
-    model = _load_ours(path) if path.suffix == '.safetensors' else _load_foreign(path)
+    try: model = _load_ours(path) if path.suffix == '.safetensors' else _load_foreign(path)
+    except InputError as refused: model = _load_image_network(path, refused)
     if finite and (broken := nonfinite_layers(model)):
         raise InputError(f'{path}: {nonfinite_text(broken)}; it cannot restore anything; use an undamaged checkpoint.')
     return model
@@ -737,7 +768,7 @@ def _check_conversion(source:Path, target:Path, layout, compress, force):
 # %% ../nbs/18_checkpoints.ipynb #79edfe09
 def _provenance_of(source:Path)->dict:
     "That of one of our files; of any other file its name, hash and what is known of it"
-    if source.suffix == '.safetensors': return provenance(source)
+    if layout_of(source) == 'vsrprune': return provenance(source)
     return dict(source=source.name, source_sha256=sha256(source), published=published(source))
 
 # %% ../nbs/18_checkpoints.ipynb #fed32681

@@ -221,7 +221,7 @@ def explain_file(path:str|Path,                        # as `checkpoints.load` t
     "What a checkpoint is"
     path = resolve(path)
     model = checkpoints.load(path, finite=False)
-    header = checkpoints.header(path) if path.suffix == '.safetensors' else None
+    header = checkpoints.header(path) if checkpoints.layout_of(path) == 'vsrprune' else None
     about = dict(network=type(model).__name__, file=_stored(path, header), params=cost.params(model),
                  zeros=round(sparsity(model), 4), nonfinite=checkpoints.nonfinite_layers(model))
     if isinstance(model, PlannedNetwork): about |= _structure(model, size)

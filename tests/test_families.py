@@ -88,7 +88,7 @@ def edvr():
 def swinir():
     "A SwinIR with windows in place and windows that are moved"
     torch.manual_seed(0)
-    net = SwinIR(SwinIRPlan.dense(8, 1, 2, 2, side=4, tail=8)).eval().requires_grad_(False)
+    net = SwinIR(SwinIRPlan.dense(8, 1, 2, 4, side=4, tail=8)).eval().requires_grad_(False)
     for name, p in net.named_parameters():
         if name.endswith(('bias', 'table')): p.uniform_(-0.05, 0.05)
     return net
@@ -187,9 +187,10 @@ def test_what_is_looked_up_by_group_keeps_its_width(net):
 
 
 @only_swinir
-def test_what_attention_and_normalisation_read_keeps_its_width(net):
-    assert [g.name for g in groups(net)] == ['layers.0.blocks.0.fc1', 'layers.0.blocks.1.fc1', 'conv_before_upsample',
-                                             'upconv1', 'upconv2']
+def test_what_normalisation_reads_keeps_its_width_and_heads_can_go(net):
+    blocks = [f'layers.0.blocks.{i}.{layer}' for i in range(2) for layer in ('q', 'fc1')]
+    assert [g.name for g in groups(net)] == [*blocks, 'conv_before_upsample', 'upconv1', 'upconv2']
+    assert remove(net, {blocks[0]: [1]}).plan.heads == ((3, 4),)
 
 
 @only_icon

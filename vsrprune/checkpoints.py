@@ -99,6 +99,15 @@ def _prefixes(names)->list[str]:
         if any(found): return list(dict.fromkeys(match[1] for match in found if match))
     return []
 
+def _split_qkv(params:dict)->dict:
+    "Weights of SwinIR with a layer for each of q, k and v, which the published files hold as one"
+    split = {}
+    for name, value in params.items():
+        layer, joined, kind = name.rpartition('.qkv.')
+        if joined and value.ndim: split |= {f'{layer}.{part}.{kind}': x for part, x in zip('qkv', value.chunk(3))}
+        else: split[name] = value
+    return split
+
 def our_names(params:dict, prefix:str|None=None)->dict:
     "The tensors of a network under our names, without training buffers; `prefix` stands before theirs"
     if prefix is None: prefix = next(iter(_prefixes(params)), '')
@@ -110,7 +119,7 @@ def our_names(params:dict, prefix:str|None=None)->dict:
         for theirs, ours in RENAMES: name = re.sub(theirs, ours, name)
         if name.split('.')[-1] in BOOKKEEPING: continue
         renamed[name] = value[..., None, None] if re.search(LINEAR, name) and value.ndim == 2 else value
-    return renamed
+    return _split_qkv(renamed)
 
 # %% ../nbs/18_checkpoints.ipynb #ca9eb117
 Layout = Literal['basicsr', 'mmagic']

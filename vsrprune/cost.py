@@ -143,12 +143,13 @@ def layer_costs(model:nn.Module,         # as for `macs`
 # %% ../nbs/19_cost.ipynb #mixmacs1
 def mixing_macs(model:nn.Module,         # as for `macs`
                 size:tuple=(180, 320),   # likewise
-               )->int:
-    "Multiply-accumulates per frame of features with features, in modules that say `mixes_channels`, such as attention"
-    mixing = [name for name, module in model.named_modules() if getattr(module, 'mixes_channels', False)]
-    if not mixing: return 0
-    counts = _macs_by_module(model, size)
-    return sum(counts.get(name, 0) for name in mixing)//cycle_of(model)
+               )->dict[str, int]:
+    """Multiply-accumulates per frame of features with features, by module: of those that say `mixes_channels` or have
+    a `head_width`, as attention does"""
+    def mixes(module): return getattr(module, 'mixes_channels', False) or hasattr(module, 'head_width')
+    mixing = [name for name, module in model.named_modules() if mixes(module)]
+    counts = _macs_by_module(model, size) if mixing else {}
+    return {name: counts[name]//cycle_of(model) for name in mixing if counts.get(name)}
 
 # %% ../nbs/19_cost.ipynb #6c5b9630
 def file_bytes(model:nn.Module,      # a network of any widths

@@ -117,7 +117,9 @@ def _taylor(model, found, clips, seed, note=None):
 def _input_rows(group, reader, taps)->torch.Tensor:
     "(width, inputs) where the weights of a reader lie that read each channel"
     starts = [start for name, start in group.readers if name == reader]
-    rows = [[(start + c)*taps + k for start in starts for k in range(taps)] for c in range(group.width)]
+    def rows_of(channel): return [i*taps + k for start in starts for i in group.inputs_of([channel], start)
+                                  for k in range(taps)]
+    rows = [rows_of(c) for c in range(group.width)]
     return torch.tensor(rows)
 
 @criterion('filters', 'activation', needs_clips=True)

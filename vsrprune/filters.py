@@ -148,7 +148,7 @@ def _gone_separately(traced, dense, counts)->tuple[dict[str, set], dict[str, set
         for reader, start in g.readers:
             # where no writer is earlier, the state comes from the last one, a frame ago
             earlier = [w for w in g.writers if rank(w) < rank(reader)] or g.writers
-            inputs[reader].update(start + c for c in gone[earlier[-1]])
+            inputs[reader].update(g.inputs_of(gone[earlier[-1]], start))
     return filters, inputs
 
 def prune_misaligned(model:nn.Module,         # left as it is

@@ -9,7 +9,7 @@ __all__ = ['CHANNELWISE', 'Group', 'kernel_taps', 'TracedNetwork', 'groups', 'fi
 # %% ../nbs/22_groups.ipynb #af3013fa
 import copy
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -30,13 +30,24 @@ class Group:
     "Channels that several layers write and read; a channel is removed from all these layers together, or from none"
     name: str                               # its first writing layer
     width: int                              # channels
-    unit: int                               # filters per channel: 4 before a pixel shuffle by 2, else 1
+    unit: int                               # filters per channel: 4 before a pixel shuffle by 2, `head_width` of
+                                            # heads, else 1
     writers: tuple[str, ...]                # convolutions whose filters make the channels, in order of execution
     readers: tuple[tuple[str, int], ...]    # (convolution that reads them, its input channel at which they begin)
     part: str = field(default='', compare=False)     # one of `networks.PARTS`; '' in a network of no family
+    attentions: tuple[str, ...] = ()        # modules in which each channel is a head, see `head_width`
 
     @property
     def filters(self)->int: return self.width*self.unit*len(self.writers)
+
+    @property
+    def inputs(self)->int:
+        "Inputs of a reader per channel: those of a head, else 1, also after a pixel shuffle"
+        return self.unit if self.attentions else 1
+
+    def inputs_of(self, channels:Iterable[int], start:int)->list[int]:
+        "The inputs of a reader that read these channels, which begin at `start`"
+        return [start + c*self.inputs + k for c in channels for k in range(self.inputs)]
 
     def filters_of(self, channels:Iterable[int])->list[int]:
         "The filters that make these channels, in each writer"
@@ -48,6 +59,7 @@ class _KeptMaps(TorchFunctionMode):
     def __init__(self):
         super().__init__()
         self.grids = []      # and the like, still attached
+        self.attentions = {}      # by autograd node
 
     def _grid_sample(self, x, grid, **options):
         if grid.requires_grad: self.grids.append(grid)
@@ -63,6 +75,12 @@ class _KeptMaps(TorchFunctionMode):
         "What stands for a deformable convolution"
         self.grids += [place for place in (offsets, mask) if place.requires_grad]
         return nn.Conv2d.forward(conv, x)
+
+    def read_as_sum(self, module, q, k, v, *others):
+        "What stands for attention; its module is kept by the operation that the graph will find"
+        total = q + k + v
+        self.attentions[total.grad_fn] = module
+        return total
 
     def end_flow(self, module, frames, flow):
         "A hook: what a flow is used for beyond warping is no reading of its channels either"
@@ -165,8 +183,17 @@ def _slopes(model)->dict[str, nn.PReLU]:
     return {name: m for name, m in model.named_modules() if isinstance(m, nn.PReLU) and m.num_parameters > 1}
 
 def _mixes(module)->bool:
-    "Whether a module says that it looks at all channels together, or at runs of them by their number"
+    "Whether a module says that it looks at all channels together"
     return getattr(module, 'mixes_channels', False)
+
+def _attentions(model)->dict[str, nn.Module]:
+    "Modules that work on heads, by name"
+    return {name: m for name, m in model.named_modules() if hasattr(m, 'head_width')}
+
+def _set_heads(module, columns:Callable):
+    "Replace the parameters of a module that works on heads by what a function makes of them"
+    for name, p in list(module.named_parameters(recurse=False)):
+        setattr(module, name, nn.Parameter(columns(p.detach()), p.requires_grad))
 
 def _check_layers(model):
     "`InputError` for a layer that cannot be pruned here"
@@ -176,6 +203,7 @@ def _check_layers(model):
     for name, module in model.named_modules():
         is_conv = isinstance(module, nn.Conv2d)
         if is_conv and module.groups == 1 or _mixes(module) or isinstance(module, nn.PReLU): continue
+        if hasattr(module, 'head_width'): continue
         if is_conv or list(module.parameters(recurse=False)):
             raise InputError(f"layer '{name}' ({type(module).__name__}) cannot be pruned: only Conv2d without groups "
                              'can, and of others only PReLU may have parameters.')
@@ -190,9 +218,11 @@ def _forward(model, clip, watch):
     "The outputs that Torch-Pruning follows back: the network's, and what says where it samples"
     deformable = [conv for conv in model.modules() if isinstance(conv, DeformableConv)]
     for conv in deformable: conv.forward = partial(watch.read_plainly, conv)
+    attentions = _attentions(model).values()
+    for module in attentions: module.forward = partial(watch.read_as_sum, module)
     try: outputs = tp.utils.flatten_as_list(model(clip)) + watch.grids
     finally:
-        for conv in deformable: del conv.forward
+        for module in (*deformable, *attentions): del module.forward
     # times 1: Torch-Pruning takes the last operation for the output, and that must not be a convolution
     return [1*out for out in outputs]
 
@@ -251,28 +281,36 @@ def _coupled_layers(coupled, prune, names)->dict[str, list[int]]:
     return {names[dep.target.module]: sorted(indices) for dep, indices in coupled if dep.handler == prune}
 
 # %% ../nbs/22_groups.ipynb #6c4a724f
-def _group(name, part, coupled, layers, units, order)->Group:
+def _channel_unit(name, attentions, of_shuffle)->int:
+    "Filters per channel; `InputError` where not all attentions that a group passes have heads of the same width"
+    widths = {module.head_width for module in attentions}
+    if len(widths) > 1 or widths and of_shuffle > 1:
+        raise InputError(f"layer '{name}' is read in heads of different widths; it cannot be pruned.")
+    return widths.pop() if widths else of_shuffle
+
+def _group(name, part, coupled, layers, units, order, attentions)->Group:
     "The group that begins with a layer; `InputError` unless its channels are whole layers and unbroken runs of inputs"
     names = {conv: layer for layer, conv in layers.items()}
     written = _coupled_layers(coupled, tp.prune_conv_out_channels, names)
     read = _coupled_layers(coupled, tp.prune_conv_in_channels, names)
-    unit = units.get(layers[name], 1)
-    width = layers[name].out_channels//unit
-    starts = {layer: inputs[::width] for layer, inputs in read.items()}
+    shuffled = units.get(layers[name], 1)
+    unit = _channel_unit(name, attentions.values(), shuffled)
+    width, run = layers[name].out_channels//unit, layers[name].out_channels//shuffled
+    starts = {layer: inputs[::run] for layer, inputs in read.items()}
 
     def is_whole(layer):
         conv, filters = layers[layer], written[layer]
-        same_width = conv.out_channels == width*unit and units.get(conv, 1) == unit
+        same_width = conv.out_channels == width*unit and units.get(conv, 1) == shuffled
         return same_width and filters == list(range(conv.out_channels))
 
     def is_unbroken(layer):
-        return read[layer] == [start + c for start in starts[layer] for c in range(width)]
+        return read[layer] == [start + i for start in starts[layer] for i in range(run)]
 
     if not all(map(is_whole, written)) or not all(map(is_unbroken, read)):
         raise InputError(f"layer '{name}' shares only some of its filters with other layers; it cannot be pruned.")
     writers = sorted(written, key=order.index)
     readers = [(layer, start) for layer in sorted(read, key=order.index) for start in starts[layer]]
-    return Group(name, width, unit, tuple(writers), tuple(readers), part)
+    return Group(name, width, unit, tuple(writers), tuple(readers), part, tuple(attentions))
 
 # %% ../nbs/22_groups.ipynb #db3789f1
 class TracedNetwork:
@@ -297,7 +335,14 @@ class TracedNetwork:
         if _is_fixed(coupled): return self.fixed.append(name)
         _check_operations(name, coupled)
         part = self.model.part(name) if isinstance(self.model, PlannedNetwork) else ''
-        self.groups.append(_group(name, part, coupled, self.layers, self.graph.units, self.order))
+        self.groups.append(_group(name, part, coupled, self.layers, self.graph.units, self.order,
+                                  self._passed_attentions(coupled)))
+
+    def _passed_attentions(self, coupled)->dict[str, nn.Module]:
+        "The attentions that channels pass, by name"
+        traced = self.graph.watch.attentions
+        passed = {traced.get(getattr(dep.target, 'grad_fn', None)) for dep, _ in coupled}
+        return {name: module for name, module in _attentions(self.model).items() if module in passed}
 
     def _coupled(self, name, filters):
         "Torch-Pruning's group of these filters of a layer"
@@ -306,6 +351,8 @@ class TracedNetwork:
     def cut(self, group, channels):
         "Remove channels of a group from the copy"
         self._coupled(group.name, group.filters_of(channels)).prune()
+        left = [c for c in range(group.width) if c not in set(channels)]
+        for name in group.attentions: _set_heads(self.model.get_submodule(name), lambda p: p[..., left])
 
 # %% ../nbs/22_groups.ipynb #f76b0fe3
 def _finished(traced)->nn.Module:
@@ -393,17 +440,19 @@ def zeroed(model:nn.Module,                       # left as it is
 # %% ../nbs/22_groups.ipynb #bebdaf34
 def widths_of(model:nn.Module)->dict[str, list[int]]:
     """The widths document of a network: [inputs, filters] of every convolution, by name; of a PReLU with more than one
-    slope, their number twice"""
+    slope, their number twice, and so of the heads of attention that has parameters"""
     widths = {name: [conv.in_channels, conv.out_channels] for name, conv in _convolutions(model).items()}
-    return widths | {name: [prelu.num_parameters]*2 for name, prelu in _slopes(model).items()}
+    widths |= {name: [prelu.num_parameters]*2 for name, prelu in _slopes(model).items()}
+    tables = {name: next(module.parameters(recurse=False), None) for name, module in _attentions(model).items()}
+    return widths | {name: [table.shape[-1]]*2 for name, table in tables.items() if table is not None}
 
 def narrowed(model:nn.Module,                 # of the same class and depth; left as it is
              widths:dict[str, list[int]],     # from `widths_of`
             )->nn.Module:                     # with weights yet to be loaded
     "A copy whose convolutions have other widths; `InputError` where the document names other layers"
     small = copy.deepcopy(model)
-    convs, slopes = _convolutions(small), _slopes(small)
-    if odd := (convs | slopes).keys() ^ widths.keys():
+    convs, slopes, attentions = _convolutions(small), _slopes(small), _attentions(small)
+    if odd := widths_of(small).keys() ^ widths.keys():
         raise InputError(f"widths: the document and the network differ in layer '{min(odd)}'; "
                          'take the network that was pruned.')
     for name, conv in convs.items():
@@ -415,4 +464,6 @@ def narrowed(model:nn.Module,                 # of the same class and depth; lef
     for name, prelu in slopes.items():
         prelu.num_parameters = widths[name][1]
         prelu.weight = nn.Parameter(prelu.weight.new_empty(widths[name][1]), prelu.weight.requires_grad)
+    for name, module in attentions.items():
+        if name in widths: _set_heads(module, lambda p: p.new_empty(*p.shape[:-1], widths[name][1]))
     return small

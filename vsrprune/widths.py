@@ -112,25 +112,33 @@ class _CostModel:
         self.frames, self.pairs, self.calls = _counted_calls(traced.model, clip)
         self.layers, self.timings = traced.layers, timings
         self.per_pair = _macs_per_pair(self)
-        self.mixing = len(clip)*mixing_macs(traced.model, tuple(clip.shape[-2:]))      # of no layer
+        attention = mixing_macs(traced.model, tuple(clip.shape[-2:]))
+        self.mixing = {name: len(clip)*count for name, count in attention.items()}      # of no layer
         self.groups = {g.name: g for g in traced.groups}
         self.dense = {g.name: g.width for g in traced.groups}
         self.shapes = {name: (conv.in_channels, conv.out_channels) for name, conv in self.layers.items()}      # dense
         self.reads, self.writes = _links(traced)
+        self.heads = {name: g.name for g in traced.groups for name in g.attentions}
         self.layer_ms = {}      # by (layer, inputs, filters)
 
     def shape(self, layer, widths)->tuple[int, int]:
         "(inputs, filters) of a layer"
         inputs, filters = self.shapes[layer]
-        inputs -= sum(self.dense[name] - widths[name] for name in self.reads[layer])
+        inputs -= sum(self.groups[name].inputs*(self.dense[name] - widths[name]) for name in self.reads[layer])
         group = self.groups.get(self.writes.get(layer))
         if group: filters = group.unit*widths[group.name]
         return inputs, filters
 
+    def share_left(self, attention, widths)->float:
+        "Of the heads of a module"
+        name = self.heads.get(attention)
+        return widths[name]/self.dense[name] if name else 1
+
     def macs(self, widths, layers=None, flow=False)->float:
-        "Of these layers, SPyNet's not counted unless asked for"
+        "Of these layers and the attention that reads them, SPyNet's not counted unless asked for"
         shapes = {layer: self.shape(layer, widths) for layer in layers or self.layers if flow or not in_flow(layer)}
-        mixing = self.mixing if layers is None else 0      # the same at all widths
+        def is_counted(attention): return layers is None or self.heads.get(attention) in layers
+        mixing = sum(n*self.share_left(name, widths) for name, n in self.mixing.items() if is_counted(name))
         return mixing + sum(inputs*filters*self.per_pair[layer] for layer, (inputs, filters) in shapes.items())
 
     def ms(self, widths, layers=None)->float:
@@ -234,7 +242,8 @@ PROMISING = 40      # steps of each kind that are tried together
 
 def _choices(group, step)->list[int]:
     "Widths of a group to choose from, widest first; a channel of several filters weighs more, so its steps are half"
-    if group.unit > 1: step = max(step//2, 1)
+    if group.attentions: step = 1
+    elif group.unit > 1: step = max(step//2, 1)
     return [group.width, *range((group.width - 1)//step*step, 0, -step)]
 
 def _losses(scores)->list[float]:

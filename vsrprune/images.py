@@ -165,7 +165,7 @@ def _refused_kind(found)->str:
     if (found.input_channels, found.output_channels) != (3, 3):
         return f'makes {found.output_channels} channels from {found.input_channels}, and frames here are RGB'
     if found.size_requirements.square: return 'takes only square frames'
-    if not getattr(found.model, 'hyperparameters', None): return 'does not say what it was built from, so it cannot be built again'
+    if not getattr(found.model, 'hyperparameters', None): return 'does not say what it was built from'
     return ''
 
 def _parameters(model)->dict:
